@@ -1,0 +1,56 @@
+# Every target works on a fresh clone: it makes .venv and installs what it needs.
+#   make demo    a seeded day of traffic through the real pipeline
+#   make test    all tests, against the installed wheel, with real servers
+#   make lint    ruff and mypy
+#   make bench   conversion speed against a yardstick, in one run
+#   make generate   rewrite what comes from mappings/fields.csv
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := $(shell find plugin mappings dashboards -type f -not -name '*.pyc') setup.cfg pyproject.toml README.md
+
+.PHONY: demo test lint bench generate clean
+
+demo: $(VENV)/installed
+	@$(BIN)/cloudfront-ecs demo --out build/demo
+
+test: $(VENV)/installed-test
+	$(BIN)/python -I -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/installed-lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/installed-test
+	@$(BIN)/python tests/benchmarks/conversion.py
+
+generate: $(VENV)/installed
+	PYTHONPATH=plugin $(BIN)/python -m cloudfront_ecs.generate
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "cloudfront-ecs needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.12" >&2; exit 1; }
+	@echo "making $(VENV)" && $(PYTHON) -m venv $(VENV)
+
+# The wheel is built and installed anew whenever a source file is newer than the last install.
+$(VENV)/installed: $(BIN)/python $(SOURCES)
+	@echo "installing cloudfront-ecs into $(VENV)"
+	@rm -rf build/lib build/bdist* build/wheel
+	@$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps -w build/wheel .
+	@$(BIN)/python -m pip install -q --disable-pip-version-check build/wheel/*.whl
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --force-reinstall --no-deps build/wheel/*.whl
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	@echo "installing what the tests need"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check "$$(ls build/wheel/*.whl)[test]"
+	@touch $@
+
+$(VENV)/installed-lint: $(VENV)/installed-test
+	@$(BIN)/python -m pip install -q --disable-pip-version-check "$$(ls build/wheel/*.whl)[lint]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build .cache *.egg-info plugin/*.egg-info

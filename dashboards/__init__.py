@@ -1,0 +1,1 @@
+"""Boards for Kibana, OpenSearch Dashboards and Grafana."""

@@ -1,0 +1,1 @@
+"""The field table and all that is generated from it: templates for Elasticsearch and OpenSearch."""
