@@ -1,0 +1,269 @@
+"""The values that travel: payloads in, records, documents, and how each one ended."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from cloudfront_ecs.normalize.ecs import AwsS3, Kinesis
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A source's claim ticket for one payload.
+
+    Attributes:
+        partition: The shard or object the payload belongs to.
+        sequence: Its place among the payloads of that partition; the source counts.
+        token: Whatever the source needs to settle or release it; nobody else looks.
+    """
+
+    partition: str
+    sequence: int
+    token: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the bytes of a payload come from: identity for ids, provenance for documents.
+
+    Attributes:
+        place: A name for people, such as ``s3://bucket/key``; goes into dead letters.
+        identity: What makes the source bytes the same bytes on every machine and every
+            attempt (bucket, key and version; stream, creation time and shard).
+        content_identity: The bytes have no name of their own (standard input), so every
+            line's content takes part in its id.
+        distribution_id: The distribution, where the place names it.
+        account_id: The AWS account that owns the place, where it is known.
+        region: The AWS region of the place, where it is known.
+        file_path: The path of a local file.
+        s3: The object, for ``aws.s3.*``.
+        kinesis: The shard, for ``aws.kinesis.*``; each message adds its sequence number.
+    """
+
+    place: str
+    identity: tuple[str, ...]
+    content_identity: bool = False
+    distribution_id: str | None = None
+    account_id: str | None = None
+    region: str | None = None
+    file_path: str | None = None
+    s3: AwsS3 | None = None
+    kinesis: Kinesis | None = None
+
+
+class Message(NamedTuple):
+    """One Kinesis record: whole lines, and the position it was read from.
+
+    Attributes:
+        data: The bytes as they were put, decompressed.
+        position: The sequence number within the shard, in decimal.
+        arrived: When the stream took it, epoch seconds, or None.
+    """
+
+    data: bytes
+    position: str
+    arrived: float | None = None
+
+
+@dataclass(slots=True)
+class Payload:
+    """The bytes of one object, or of a run of Kinesis records, and the receipt for them.
+
+    Exactly one of *chunks* and *messages* is used.  *chunks* is read once, lazily and in
+    order; the pieces belong to one byte stream, as stored (the pipeline inflates gzip
+    before a decoder sees them).
+
+    Raises (while *chunks* is iterated):
+        SourceError: Reading broke off; the payload goes back to the source.
+        PayloadError: The rest can never be read; it becomes one dead letter.
+    """
+
+    receipt: Receipt
+    origin: Origin
+    chunks: Iterable[bytes] = ()
+    messages: Sequence[Message] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which columns a record has, in order, and by whose meaning.
+
+    Attributes:
+        log: ``standard`` or ``realtime``; the same column name can mean another thing in
+            the other one (``x-host-header``, ``cs-uri-stem``).
+        columns: CloudFront's names, as AWS spells them.
+    """
+
+    log: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedLine:
+    """Bytes that became no document, and why.
+
+    Attributes:
+        reason: One word, listed in the README.
+        detail: What was expected and what was found; no content of the line.
+        raw: The bytes without line end (at most the first 64 KiB where *length* is set).
+        line: The line number in the object from 1, or None where lines have no number.
+        position: The sequence number of the message it came in, for streams.
+        length: The true length in bytes of a line too long to keep.
+    """
+
+    reason: str
+    detail: str
+    raw: bytes
+    line: int | None = None
+    position: str | None = None
+    length: int | None = None
+
+
+@dataclass(slots=True)
+class RecordBatch:
+    """Consecutive log lines of one layout, split into columns, still text.
+
+    Attributes:
+        layout: The columns of every row.
+        rows: One list of column texts for each record; each has the layout's width.
+            Bytes that are not UTF-8 stand as surrogate escapes.
+        lines: The records as they were read, without line end, same order as *rows*.
+        numbers: The position of each record in its payload: the line number from 1, or
+            for messages the index of the line within its message.
+        positions: For messages, the sequence number of each record.
+        notes: What the decoder noticed about a row, by index; goes to ``error.message``.
+        rejects: Lines met on the way that fit no layout.
+        skipped: Lines that are no records (headers, blank lines).
+        plain: Whether all text is ASCII, which lets conversion take its fast path.
+    """
+
+    layout: Layout
+    rows: list[list[str]]
+    lines: list[str]
+    numbers: Sequence[int]
+    positions: Sequence[str] | None = None
+    notes: Mapping[int, str] = field(default_factory=dict)
+    rejects: Sequence[RejectedLine] = ()
+    skipped: int = 0
+    plain: bool = True
+
+
+class Document(msgspec.Struct, gc=False):
+    """One ECS body, its id and where it goes.
+
+    Attributes:
+        id: 30 characters, the same for the same source bytes on every attempt.
+        dataset: ``cloudfront.standard``, ``cloudfront.realtime``, …
+        time_ns: The time of the document, nanoseconds since 1970 (``@timestamp``).
+        body: A Struct of ``cloudfront_ecs.normalize.ecs``, or a plain dict.
+    """
+
+    id: str
+    dataset: str
+    time_ns: int
+    body: object
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A document that a sink will never take.
+
+    Attributes:
+        document: The document.
+        detail: The sink's own words: status and error type, no content.
+        status: The protocol's status code, where it has one.
+    """
+
+    document: Document
+    detail: str
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """What one sink did with the documents it was given.  Each is in exactly one part.
+
+    Attributes:
+        stored: How many documents the sink stored.
+        duplicates: How many it already held under the same id.
+        acked: How many the next hop acknowledged without saying that they are stored.
+        retry: Documents worth offering again.
+        rejected: Documents that will fail every time.
+    """
+
+    stored: int = 0
+    duplicates: int = 0
+    acked: int = 0
+    retry: tuple[Document, ...] = ()
+    rejected: tuple[Rejection, ...] = ()
+
+    @property
+    def total(self) -> int:
+        """How many documents are accounted for."""
+        ended = self.stored + self.duplicates + self.acked
+        return ended + len(self.retry) + len(self.rejected)
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The end of one batch in every sink of its pipeline.
+
+    Attributes:
+        pipeline: The pipeline's name.
+        documents: How many documents the batch held.
+        seconds: From the first write to the last sink's answer.
+        outcomes: For each sink, how many documents ended how (``stored``, ``duplicate``,
+            ``acked``, ``dead_lettered``).
+        newest_ns: The newest ``@timestamp`` of the batch, nanoseconds since 1970.
+    """
+
+    pipeline: str
+    documents: int
+    seconds: float
+    outcomes: Mapping[str, Mapping[str, int]]
+    newest_ns: int = 0
+
+
+@dataclass(slots=True)
+class RunSummary:
+    """What one run of one pipeline read and where it went.
+
+    The equation that must hold for every sink, at every moment:
+    ``read = stored + duplicate + acked + dead_lettered + filtered + in_flight``.
+
+    Attributes:
+        pipeline: The pipeline's name.
+        read: Records read, refused ones included, headers and blank lines not.
+        skipped: Headers and blank lines.
+        dead_lettered: Records refused before any sink saw them.
+        filtered: Records dropped by explicit configuration.
+        in_flight: Records read whose end is not known yet (given back to the source when
+            a run is stopped).
+        reasons: How many dead letters of each reason, rejections by sinks included.
+        sinks: For each sink, how many documents ended how.
+        seconds: How long the run took.
+        error: Why the run ended, when it failed.
+    """
+
+    pipeline: str
+    read: int = 0
+    skipped: int = 0
+    dead_lettered: int = 0
+    filtered: int = 0
+    in_flight: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    sinks: dict[str, Counter[str]] = field(default_factory=dict)
+    seconds: float = 0.0
+    error: str | None = None
+
+    def imbalance(self, sink: str) -> int:
+        """Return how many records are unaccounted for in *sink*; 0 when all is well."""
+        ended = sum(self.sinks[sink].values())
+        return self.read - self.dead_lettered - self.filtered - self.in_flight - ended
