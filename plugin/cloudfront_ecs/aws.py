@@ -1,0 +1,63 @@
+"""The way to AWS: credentials, region, role and endpoint become boto3 clients.
+
+boto3 has no types; its clients leave this module as ``Any`` and are wrapped by the few
+calls each adapter makes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+from botocore.session import Session as BotocoreSession
+
+from cloudfront_ecs.options import Secret, option
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwsOptions:
+    """How to reach AWS; what is absent comes from where AWS users keep it."""
+
+    region: str | None = option(None, doc="AWS region; else from the environment or profile.")
+    profile: str | None = option(None, doc="Named profile of the AWS configuration.")
+    endpoint_url: str | None = option(None, doc="Endpoint of another server than AWS's own.")
+    role_arn: str | None = option(None, doc="Role to assume, for another account's data.")
+    external_id: Secret | None = option(None, doc="External id that the role asks for.")
+
+
+def client(service: str, options: AwsOptions, **settings: Any) -> Any:
+    """Return a boto3 client for *service*; *settings* go to botocore's ``Config``.
+
+    Clients may be used from several threads; refreshed credentials are botocore's work.
+    """
+    botocore = BotocoreSession(profile=options.profile)
+    if options.role_arn:
+        _assume_role(botocore, options)
+    session = boto3.Session(botocore_session=botocore, region_name=options.region)
+    config = Config(
+        user_agent_extra="cloudfront-ecs",
+        retries={"mode": "standard", "max_attempts": 3},
+        connect_timeout=settings.pop("connect_timeout", 10),
+        **settings,
+    )
+    return session.client(service, endpoint_url=options.endpoint_url, config=config)
+
+
+def _assume_role(botocore: BotocoreSession, options: AwsOptions) -> None:
+    """Make every client of the session use the role, with credentials that refresh."""
+    extra: dict[str, str] = {"RoleSessionName": "cloudfront-ecs"}
+    if options.external_id:
+        extra["ExternalId"] = options.external_id.reveal()
+    fetcher = AssumeRoleCredentialFetcher(
+        client_creator=botocore.create_client,
+        source_credentials=botocore.get_credentials(),
+        role_arn=options.role_arn,
+        extra_args=extra,
+    )
+    # botocore has no public way to hand a session refreshable credentials.
+    botocore._credentials = DeferredRefreshableCredentials(  # noqa: SLF001
+        method="assume-role", refresh_using=fetcher.fetch_credentials
+    )
