@@ -1,0 +1,68 @@
+"""The only module that opens shipped data files.
+
+Data packages are named in full: ``files("cloudfront_ecs") / "mappings"`` works from a
+wheel and fails from an editable install, where ``mappings/`` lies beside ``plugin/``.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRow:
+    """One row of ``mappings/fields.csv``: a CloudFront column and what becomes of it.
+
+    Attributes:
+        column: CloudFront's name; in parentheses where the value is not from a column.
+        log: ``any``, or ``standard`` or ``realtime`` where the column means something
+            else (or does not exist) in the other log.
+        realtime: Position among the 71 columns of real-time records, from 1, or None.
+        legacy: Position in standard (legacy) files, from 1, or None.
+        v2: ``default``, ``optional``, ``undocumented`` or empty, for standard logging v2.
+        conversion: The name of the conversion in ``cloudfront_ecs.normalize.convert``.
+        unit: Unit of the logged value.
+        targets: ECS fields with their mapping types.
+        since: When the column appeared, as exactly as is known.
+        description: One line.
+    """
+
+    column: str
+    log: str
+    realtime: int | None
+    legacy: int | None
+    v2: str
+    conversion: str
+    unit: str
+    targets: tuple[tuple[str, str], ...]
+    since: str
+    description: str
+
+
+@cache
+def field_table() -> tuple[FieldRow, ...]:
+    """Return the table from which layouts, conversion, templates and documentation come."""
+    text = files("cloudfront_ecs.mappings").joinpath("fields.csv").read_text("utf-8")
+    return tuple(_row(row) for row in csv.DictReader(text.splitlines()))
+
+
+def _row(row: dict[str, str]) -> FieldRow:
+    targets = []
+    for target in row["fields"].split():
+        name, _, mapping_type = target.partition(":")
+        targets.append((name, mapping_type))
+    return FieldRow(
+        column=row["column"],
+        log=row["log"],
+        realtime=int(row["realtime"]) if row["realtime"] else None,
+        legacy=int(row["legacy"]) if row["legacy"] else None,
+        v2=row["v2"],
+        conversion=row["conversion"],
+        unit=row["unit"],
+        targets=tuple(targets),
+        since=row["since"],
+        description=row["description"],
+    )
