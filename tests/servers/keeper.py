@@ -1,7 +1,7 @@
 """Runs one command and ends it, with all it started, once whoever started the keeper is gone.
 
 The tests hold the other end of standard input.  However they end, also by SIGKILL, that pipe
-closes, so no server outlives them.  A script of its own, because a death signal set between fork
+closes, so no server outlives them, nor does its folder.  A script of its own, because a death signal set between fork
 and exec dies with the thread that forked, and is lost when the child changes its user.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,24 +29,33 @@ def _account(user: str) -> dict[str, Any]:
     return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
 
 
-def _follow(parent: int, child: subprocess.Popen[bytes]) -> None:
+def _follow(parent: int, gone: threading.Event, ended: threading.Event, scratch: str) -> None:
     while os.read(parent, 1024):
         pass
+    gone.set()
     os.killpg(os.getpgrp(), signal.SIGTERM)
-    try:
-        child.wait(GRACE)
-    finally:
-        os.killpg(os.getpgrp(), signal.SIGKILL)
+    ended.wait(GRACE)
+    if scratch:
+        shutil.rmtree(scratch, ignore_errors=True)
+    os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
-def main(user: str, *command: str) -> int:
-    """Run *command*, as *user* when one is named, and return its exit code."""
+def main(user: str, scratch: str, *command: str) -> int:
+    """Run *command*, as *user* when one is named, and return its exit code.
+
+    The folder *scratch*, when one is named, is deleted if the tests are gone.
+    """
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _stay)
-    parent = os.dup(sys.stdin.fileno())
+    gone, ended = threading.Event(), threading.Event()
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, **_account(user))
-    threading.Thread(target=_follow, args=(parent, child), daemon=True).start()
+    call = (sys.stdin.fileno(), gone, ended, scratch)
+    follower = threading.Thread(target=_follow, args=call, daemon=True)
+    follower.start()
     code = child.wait()
+    ended.set()
+    if gone.is_set():
+        follower.join()
     return code if code >= 0 else 128 - code
 
 

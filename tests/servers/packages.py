@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 HERE = Path(__file__).parent
 PATIENCE = 280.0
@@ -94,7 +94,8 @@ class PackageCache:
             options = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
             # npm looks for node on PATH when it starts itself again.
             path = f"{node().parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-            _run("npm", [*_npm(), *options], folder, path=path)
+            env = {"PATH": path, "NODE_DISABLE_COMPILE_CACHE": "1"}
+            _run("npm", [*_npm(), *options], folder, env)
 
         return self._entry(f"npm-{digest[:12]}", "npm packages", fill) / "node_modules"
 
@@ -147,16 +148,23 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _run(name: str, argv: list[str | Path], folder: Path, path: str | None = None) -> str:
-    """Run a downloader and return what it printed.
+def _run(
+    name: str, argv: list[str | Path], folder: Path, env: Mapping[str, str] | None = None
+) -> str:
+    """Run a downloader, in the user's environment plus *env*, and return what it printed.
 
     Raises:
         UnavailableError: It failed.
     """
-    env = {**os.environ, "PATH": path} if path else None
     try:
         done = subprocess.run(
-            argv, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=PATIENCE
+            argv,
+            cwd=folder,
+            env={**os.environ, **(env or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
         )
     except subprocess.TimeoutExpired as error:
         raise UnavailableError(f"{name}: nothing fetched in {PATIENCE:g} s") from error

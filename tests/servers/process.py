@@ -74,6 +74,7 @@ class Command:
         ready: Asked again and again until it says yes.
         env: Added to a bare environment; nothing of the developer's own slips in.
         user: The account to run as, when started by root.
+        scratch: A folder to delete if the tests are killed and cannot do so.
         patience: Seconds until a start counts as failed.
         grace: Seconds between SIGTERM and SIGKILL.
     """
@@ -85,6 +86,7 @@ class Command:
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     cwd: Path | None = None
     user: str = ""
+    scratch: Path | None = None
     patience: float = 120.0
     grace: float = 20.0
 
@@ -112,9 +114,10 @@ class Process:
             raise ServerError(f"{self.command.name}: already running")
         command = self.command
         bare = {key: os.environ[key] for key in ("PATH", "HOME", "TMPDIR") if key in os.environ}
+        keeper = (sys.executable, "-I", "-S", KEEPER, command.user, command.scratch or "")
         with command.log.open("ab") as log:
             self._keeper = subprocess.Popen(
-                [sys.executable, "-I", "-S", KEEPER, command.user, *command.argv],
+                [*keeper, *command.argv],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,

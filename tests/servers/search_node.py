@@ -135,11 +135,14 @@ class SearchNode:
             log=self.log,
             cwd=self.folder,
             user=UNPRIVILEGED if _is_root() else "",
+            scratch=self.folder,
             env={
                 f"{prefix}_JAVA_HOME": str(self.folder / "java" if _is_root() else java),
                 f"{prefix}_JAVA_OPTS": f"-Xms{HEAP} -Xmx{HEAP}",
                 f"{prefix}_PATH_CONF": str(self.folder / "config"),
                 f"{prefix}_TMPDIR": str(self.folder / "tmp"),
+                # For the small launchers too, which leave files behind.
+                "JDK_JAVA_OPTIONS": f'-XX:-UsePerfData "-Djava.io.tmpdir={self.folder / "tmp"}"',
                 # Elasticsearch ends at start when HOME contains its own folder.
                 "HOME": str(self.folder / "home"),
                 "TMPDIR": str(self.folder / "tmp"),
