@@ -1,0 +1,1 @@
+"""A seeded day of CloudFront traffic, written in the true formats."""
