@@ -307,13 +307,13 @@ class CloudFront(Object):
     request_headers: dict[str, str | list[str]] | None = None
     request_header_names: list[str] | None = None
     request_headers_count: int | None = None
-    primary_distribution_id: str | None = None
     primary_distribution_domain: str | None = None
     distribution_tenant_id: str | None = None
     connection_id: str | None = None
     media_quality_score: int | None = None
     cmcd: Cmcd | None = None
     function: EdgeFunction | None = None
+    other: dict[str, str] | None = None
 
 
 class Aws(Object):

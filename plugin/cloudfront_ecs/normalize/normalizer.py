@@ -1,0 +1,194 @@
+"""Record batches become documents: the fast way where it goes, the careful way where not."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from cloudfront_ecs.batches import Document, RejectedLine
+from cloudfront_ecs.normalize import convert, ecs
+from cloudfront_ecs.normalize.compile import compiled, constants
+from cloudfront_ecs.normalize.identity import RecordKeys
+from cloudfront_ecs.normalize.layouts import rows_by_column
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cloudfront_ecs.batches import Layout, Origin, RecordBatch
+    from cloudfront_ecs.normalize.compile import Compiled, Constants
+
+log = logging.getLogger(__name__)
+
+_LONGEST_QUOTE = 64
+_UNREADABLE: list[str] = []
+"""Stands for a row that the fast path must not see; no layout is so narrow."""
+
+
+@dataclass(slots=True)
+class NormalizedBatch:
+    """What a record batch became.
+
+    Attributes:
+        documents: In the order of the records.
+        rejects: Records that could not become a document.
+    """
+
+    documents: list[Document]
+    rejects: list[RejectedLine]
+
+
+class Normalizer:
+    """Turns the records of one payload into documents."""
+
+    def __init__(self, origin: Origin, *, original: bool = False) -> None:
+        """Prepare what all records of *origin* share.
+
+        Args:
+            origin: Where the records come from.
+            original: Whether ``event.original`` keeps the line.
+        """
+        self._origin = origin
+        self._original = original
+        self._keys = RecordKeys(origin)
+        self._created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self._constants: dict[str, Constants] = {}
+
+    def normalize(self, batch: RecordBatch) -> NormalizedBatch:
+        """Return the documents of *batch*.
+
+        A value that cannot be read costs its own field and is named in ``error.message``;
+        a record without a time becomes a reject.
+        """
+        try:
+            conversion = compiled(
+                batch.layout, messages=batch.positions is not None, original=self._original
+            )
+        except convert.UndatedError as error:
+            return NormalizedBatch([], [_reject(batch, i, error) for i in range(len(batch.rows))])
+        rows: Sequence[list[str]] = batch.rows
+        if not batch.plain:
+            rows = [row if "".join(row).isascii() else _UNREADABLE for row in rows]
+        failed: dict[int, Exception] = {}
+        keys = self._keys.of(batch)
+        documents = conversion.run(
+            rows,
+            batch.lines,
+            keys,
+            batch.lines if batch.positions is None else batch.positions,
+            self._shared(batch.layout.log),
+            failed.__setitem__,
+        )
+        rejects: list[RejectedLine] = []
+        for index in failed:
+            self._convert_carefully(conversion, batch, index, keys[index], documents, rejects)
+        for index, note in batch.notes.items():
+            document = documents[index]
+            if document is not None:
+                _add_error(document, note)
+        if rejects:
+            return NormalizedBatch([doc for doc in documents if doc is not None], rejects)
+        # Nothing was refused, so no place is empty.
+        return NormalizedBatch(documents, rejects)  # type: ignore[arg-type]
+
+    def _shared(self, name: str) -> Constants:
+        if name not in self._constants:
+            dataset = f"cloudfront.{name}"
+            self._constants[name] = constants(self._origin, dataset, self._created)
+        return self._constants[name]
+
+    def _convert_carefully(
+        self,
+        conversion: Compiled,
+        batch: RecordBatch,
+        index: int,
+        key: int,
+        documents: list[Document | None],
+        rejects: list[RejectedLine],
+    ) -> None:
+        """Convert one record without the columns that cannot be read."""
+        row, problems = _readable(batch.layout, batch.rows[index])
+        failed: list[Exception] = []
+        [document] = conversion.run(
+            [row],
+            [batch.lines[index]],
+            [key],
+            [batch.positions[index] if batch.positions else ""],
+            self._shared(batch.layout.log),
+            lambda _, error: failed.append(error),
+        )
+        if document is None:
+            rejects.append(_reject(batch, index, failed[0], problems))
+            return
+        documents[index] = document
+        if self._original and not batch.plain:
+            _keep_original(document, batch.lines[index])
+        if problems:
+            _add_error(document, "; ".join(problems))
+
+
+def _readable(layout: Layout, row: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the row with every unreadable column made absent, and what was wrong."""
+    known = rows_by_column(layout.log)
+    readable = list(row)
+    problems: list[str] = []
+    for index, (column, value) in enumerate(zip(layout.columns, row, strict=True)):
+        try:
+            value.encode("utf-8")
+            if column in known:
+                getattr(convert, known[column].conversion)(value)
+        except UnicodeEncodeError:
+            readable[index] = "-"
+            problems.append(f"{column}: bytes that are not UTF-8")
+        except convert.PartlyReadError as error:
+            readable[index] = error.readable
+            problems.append(f"{column}: {error} ({_quote(value)})")
+        except ValueError as error:
+            readable[index] = "-"
+            problems.append(f"{column}: {error} ({_quote(value)})")
+    return readable, problems
+
+
+def _quote(value: str) -> str:
+    shown = value if len(value) <= _LONGEST_QUOTE else value[: _LONGEST_QUOTE - 1] + "…"
+    return repr(shown)
+
+
+def _add_error(document: Document, message: str) -> None:
+    """Name in the document what could not be read."""
+    body = document.body
+    assert isinstance(body, ecs.AccessDocument)
+    before = body.error or ecs.Error()
+    text = f"{before.message}; {message}" if before.message else message
+    body.error = msgspec.structs.replace(before, message=text)
+    if body.event:
+        body.event = msgspec.structs.replace(body.event, kind="pipeline_error")
+
+
+def _keep_original(document: Document, line: str) -> None:
+    """Put a line that is not UTF-8 into ``event.original`` with its bytes escaped."""
+    body = document.body
+    assert isinstance(body, ecs.AccessDocument)
+    if body.event:
+        text = line.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        body.event = msgspec.structs.replace(body.event, original=text)
+
+
+def _reject(
+    batch: RecordBatch, index: int, error: Exception, problems: Sequence[str] = ()
+) -> RejectedLine:
+    undated = isinstance(error, convert.UndatedError)
+    if not undated:
+        log.error("a record could not be converted: %s", type(error).__name__)
+        log.debug("the conversion failed", exc_info=error)
+    why = "; ".join(problems) if problems else str(error)
+    return RejectedLine(
+        reason="timestamp" if undated else "conversion",
+        detail=f"a document needs a time ({why})" if undated else type(error).__name__,
+        raw=batch.lines[index].encode("utf-8", "surrogateescape"),
+        line=None if batch.positions is not None else batch.numbers[index],
+        position=None if batch.positions is None else batch.positions[index],
+    )

@@ -1,0 +1,187 @@
+"""How the values of columns become the fields of a document: the text of the compiler.
+
+For every layout ``compile`` writes one straight-line function.  This module holds what it
+may write: statements that turn raw columns (``{sc-status}`` stands for the raw text) into local variables, and the expression that fills each field from them.  What
+a plain column becomes stands in ``mappings/fields.csv`` alone; here is what needs more than
+one column, or more than one value from a column.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PLAIN = {
+    "text": "({0} if {0} != '-' and {0} else None)",
+    "percent": "(({0} if {0} != '-' and {0} else None) if '%' not in {0} else c_percent({0}))",
+    "integer": "(int({0}) if {0}.isdigit() and len({0}) < 16 else c_integer({0}))",
+    "domain": "m_domain[{0}]",
+    "seconds": "c_seconds({0})",
+}
+"""Expressions of conversions that give one value; others are called by name."""
+
+COMPOSED = frozenset(
+    {
+        "date", "time", "epoch_seconds", "epoch_milliseconds", "address", "host", "status",
+        "http_version", "media_type", "path", "target", "forwarded", "duration", "ip_version",
+    }
+)  # fmt: skip
+"""Conversions whose values reach their fields through the statements below."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A line of the compiled function.
+
+    Attributes:
+        gives: The variables it sets.
+        needs: Columns and variables that must be there, or the statement is left out.
+        code: The line; ``{name}`` stands for a column's raw text, bare names for variables.
+        log: Only for this log.
+    """
+
+    gives: tuple[str, ...]
+    needs: tuple[str, ...]
+    code: str
+    log: str = "any"
+
+
+# Names in braces that are no columns are f-strings of the compiled function itself.
+def _line(gives: str, needs: str, code: str, log: str = "any") -> Statement:
+    return Statement(tuple(gives.split()), tuple(needs.split()), code, log)
+
+
+# Several statements may give the same variable: the first whose needs are met is taken.
+STATEMENTS = (
+    # When: the end of the response, as exactly as the line tells it.
+    _line("end end_ns", "timestamp(ms) date time",
+          "end, end_ns = c_epoch_milliseconds({timestamp(ms)}) or m_moment[{date} + 'T' + {time}]"),
+    _line("end end_ns", "timestamp(ms)",
+          "end, end_ns = c_epoch_milliseconds({timestamp(ms)}) or undated()"),
+    _line("end end_ns", "date time", "end, end_ns = m_moment[{date} + 'T' + {time}]"),
+    _line("end end_ns", "timestamp", "end, end_ns = c_epoch_seconds({timestamp}) or undated()"),
+    _line("taken", "time-taken",
+          "taken = (int(d) * 1000000 if {time-taken}[-4:-3] == '.'"
+          " and len({time-taken}) < 14"
+          " and (d := {time-taken}[:-4] + {time-taken}[-3:]).isdigit()"
+          " else c_duration({time-taken}))"),
+    _line("start", "taken end_ns", "start = c_instant(end_ns - taken) if taken is not None else None"),
+    # Who: the viewer, the edge, the hosts.
+    _line("c_address c_ip c_kind", "c-ip", "c_address, c_ip, c_kind = m_address[{c-ip}]"),
+    _line("s_address s_ip s_kind", "s-ip", "s_address, s_ip, s_kind = m_address[{s-ip}]"),
+    _line("kind", "c-ip-version c_kind",
+          "kind = m_ip_version[{c-ip-version}] or c_kind"),
+    _line("kind", "c-ip-version", "kind = m_ip_version[{c-ip-version}]"),
+    _line("kind", "c_kind", "kind = c_kind"),
+    _line("forwarded", "x-forwarded-for",
+          "forwarded = c_forwarded({x-forwarded-for}) if {x-forwarded-for} != '-' else None"),
+    _line("addresses", "c_ip s_ip forwarded", "addresses = c_unique(c_ip, s_ip, forwarded)"),
+    _line("addresses", "c_ip s_ip", "addresses = c_unique(c_ip, s_ip, None)"),
+    _line("addresses", "c_ip forwarded",
+          "addresses = ([c_ip] if c_ip else None) if forwarded is None"
+          " else c_unique(c_ip, None, forwarded)"),
+    _line("addresses", "s_ip forwarded", "addresses = c_unique(None, s_ip, forwarded)"),
+    _line("addresses", "c_ip", "addresses = [c_ip] if c_ip else None"),
+    _line("addresses", "s_ip", "addresses = [s_ip] if s_ip else None"),
+    _line("addresses", "forwarded", "addresses = forwarded"),
+    _line("observed", "s_ip", "observed = [s_ip] if s_ip else None"),
+    _line("host_name host_port host_text", "cs-host",
+          "host_name, host_port, host_text = m_host[{cs-host}]", "realtime"),
+    _line("host_name host_port host_text", "x-host-header",
+          "host_name, host_port, host_text = m_host[{x-host-header}]", "standard"),
+    # What: the request line.
+    _line("scheme", "cs-protocol", "scheme = " + PLAIN["text"].format("{cs-protocol}")),
+    _line("stem query_text", "cs-uri-stem cs-uri-query",
+          "stem, mark, query_text = {cs-uri-stem}.partition('?');"
+          " query_text = query_text if mark else {cs-uri-query}", "realtime"),
+    _line("stem query_text", "cs-uri-stem",
+          "stem, mark, query_text = {cs-uri-stem}.partition('?')", "realtime"),
+    _line("stem query_text", "cs-uri-stem cs-uri-query",
+          "stem = {cs-uri-stem}; query_text = {cs-uri-query}", "standard"),
+    _line("stem", "cs-uri-stem", "stem = {cs-uri-stem}", "standard"),
+    _line("query_text", "cs-uri-query", "query_text = {cs-uri-query}"),
+    _line("path", "stem", "path = " + PLAIN["percent"].format("stem")),
+    _line("query", "query_text", "query = " + PLAIN["percent"].format("query_text")),
+    _line("original", "stem query_text",
+          "original = (stem if query_text == '-' or not query_text else f'{stem}?{query_text}')"
+          " if path is not None else None"),
+    _line("original", "stem", "original = stem if path is not None else None"),
+    _line("suffix", "path",
+          "suffix = c_extension(path) if path is not None and '.' in path else None"),
+    _line("full", "scheme host_text path query",
+          "full = None if scheme is None or host_text is None or path is None"
+          " else f'{scheme}://{host_text}{path}' if query is None"
+          " else f'{scheme}://{host_text}{path}?{query}'"),
+    _line("full", "scheme host_text path",
+          "full = None if scheme is None or host_text is None or path is None"
+          " else f'{scheme}://{host_text}{path}'"),
+    _line("version transport iana alpn", "cs-protocol-version",
+          "version, transport, iana, alpn = m_http_version[{cs-protocol-version}]"),
+    # The answer.
+    _line("code outcome broken", "sc-status", "code, outcome, broken = m_status[{sc-status}]"),
+    _line("media media_full", "sc-content-type",
+          "media, media_full = m_media_type[{sc-content-type}]"),
+    _line("result", "x-edge-result-type", "result = {x-edge-result-type}"),
+    _line("result", "x-edge-response-result-type", "result = {x-edge-response-result-type}"),
+    _line("types", "broken result",
+          "types = TYPES_ERROR if broken or result == 'Error' else TYPES_ACCESS"),
+    _line("types", "broken", "types = TYPES_ERROR if broken else TYPES_ACCESS"),
+    _line("types", "result", "types = TYPES_ERROR if result == 'Error' else TYPES_ACCESS"),
+    _line("error_code", "result x-edge-detailed-result-type",
+          "error_code = {x-edge-detailed-result-type} if result == 'Error'"
+          " and {x-edge-detailed-result-type} not in ('-', '') else None"),
+    _line("reason", "error_code sr-reason", "reason = error_code or c_percent({sr-reason})"),
+    _line("reason", "error_code", "reason = error_code"),
+    _line("reason", "sr-reason", "reason = c_percent({sr-reason})"),
+    _line("received", "cs-bytes", "received = " + PLAIN["integer"].format("{cs-bytes}")),
+    _line("sent", "sc-bytes", "sent = " + PLAIN["integer"].format("{sc-bytes}")),
+    _line("moved", "received sent",
+          "moved = sent if received is None else received if sent is None else received + sent"),
+    _line("moved", "received", "moved = received"),
+    _line("moved", "sent", "moved = sent"),
+)  # fmt: skip
+
+FIELDS = {
+    "@timestamp": "end",
+    "event.end": "end",
+    "event.start": "start",
+    "event.duration": "taken",
+    "source.address": "c_address",
+    "client.address": "c_address",
+    "source.ip": "c_ip",
+    "client.ip": "c_ip",
+    "destination.ip": "s_ip",
+    "server.ip": "s_ip",
+    "network.type": "kind",
+    "network.forwarded_ip": "forwarded",
+    "related.ip": "addresses",
+    "url.domain": "host_name",
+    "url.port": "host_port",
+    "url.scheme": "scheme",
+    "url.path": "path",
+    "url.query": "query",
+    "url.original": "original",
+    "url.extension": "suffix",
+    "url.full": "full",
+    "destination.address": "host_name",
+    "destination.domain": "host_name",
+    "server.address": "host_name",
+    "server.domain": "host_name",
+    "http.version": "version",
+    "network.transport": "transport",
+    "network.iana_number": "iana",
+    "network.protocol": "scheme",
+    "http.response.status_code": "code",
+    "event.outcome": "outcome",
+    "event.reason": "reason",
+    "error.code": "error_code",
+    "aws.cloudfront.content_type": "media",
+    "aws.cloudfront.content_type_full": "media_full",
+    "http.request.bytes": "received",
+    "source.bytes": "received",
+    "client.bytes": "received",
+    "http.response.bytes": "sent",
+    "destination.bytes": "sent",
+    "server.bytes": "sent",
+    "network.bytes": "moved",
+}
+"""Fields filled from the variables above; all others come from their column alone."""
