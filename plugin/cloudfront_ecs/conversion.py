@@ -1,0 +1,90 @@
+"""Payloads become documents: inflate, decode, normalize, transform, always in this order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from cloudfront_ecs.batches import RejectedLine
+from cloudfront_ecs.decoders.inflate import inflate
+from cloudfront_ecs.errors import PayloadError
+from cloudfront_ecs.normalize.normalizer import Normalizer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cloudfront_ecs.adapters import Decoder, Transform
+    from cloudfront_ecs.batches import Document, Payload
+
+
+@dataclass(slots=True)
+class Converted:
+    """What some consecutive lines of a payload became.
+
+    Attributes:
+        documents: The documents that go on to the sinks.
+        rejects: What could not become a document.
+        read: Records read: documents before any filter, and rejects.
+        filtered: Documents that transforms dropped.
+        skipped: Headers and blank lines.
+        bytes: Characters of the lines of *documents*, for the size of batches.
+    """
+
+    documents: list[Document]
+    rejects: list[RejectedLine]
+    read: int
+    filtered: int
+    skipped: int
+    bytes: int
+
+
+class Conversion:
+    """The way from payloads to documents that one pipeline uses."""
+
+    def __init__(
+        self, decoder: Decoder, transforms: Sequence[Transform], *, original: bool = False
+    ) -> None:
+        """Put the parts in order.
+
+        Args:
+            decoder: Splits payloads into records.
+            transforms: Applied to the documents in this order.
+            original: Whether ``event.original`` keeps the line.
+        """
+        self._decoder = decoder
+        self._transforms = tuple(transforms)
+        self._original = original
+
+    def convert(self, payload: Payload) -> Iterator[Converted]:
+        """Yield the documents of *payload* as its lines come in.
+
+        Bytes that can never be read are the last reject; they end the payload.
+
+        Raises:
+            SourceError: Reading broke off; what was yielded will come again.
+        """
+        normalizer = Normalizer(payload.origin, original=self._original)
+        if payload.messages is None:
+            payload = replace(payload, chunks=inflate(payload.chunks))
+        try:
+            for batch in self._decoder.decode(payload):
+                normalized = normalizer.normalize(batch)
+                rejects = [*batch.rejects, *normalized.rejects]
+                documents = normalized.documents
+                made = len(documents)
+                for transform in self._transforms:
+                    documents = transform.apply(documents)
+                yield Converted(
+                    documents=documents,
+                    rejects=rejects,
+                    read=made + len(rejects),
+                    filtered=made - len(documents),
+                    skipped=batch.skipped,
+                    bytes=sum(map(len, batch.lines)),
+                )
+        except PayloadError as error:
+            yield Converted([], [_last_reject(error)], 1, 0, 0, 0)
+
+
+def _last_reject(error: PayloadError) -> RejectedLine:
+    return RejectedLine(error.reason, error.detail, error.raw)

@@ -1,0 +1,77 @@
+"""Gzip by its content, never by a name: all members, truncation noticed, memory bounded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from isal import isal_zlib
+
+from cloudfront_ecs.errors import PayloadError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_MAGIC = b"\x1f\x8b"
+_GZIP = 31
+"""zlib's window size for "gzip header and trailer"."""
+
+PIECE = 262_144
+"""Largest piece handed on; small enough that a batch of its lines stays in the caches."""
+
+_KEPT = 65_536
+
+
+def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield *chunks* as they are, or decompressed where the content is gzip.
+
+    Raises:
+        PayloadError: ``truncated`` where a member does not end, ``not_gzip`` where it is
+            damaged or something else follows the last one; all that could be read before
+            has been yielded.
+    """
+    incoming = iter(chunks)
+    head = b""
+    for chunk in incoming:
+        head += chunk
+        if len(head) >= len(_MAGIC):
+            break
+    if not head.startswith(_MAGIC):
+        if head:
+            yield head
+        yield from incoming
+        return
+    yield from _members(head, incoming)
+
+
+def _members(data: bytes, incoming: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the content of gzip members one after the other."""
+    member = isal_zlib.decompressobj(wbits=_GZIP)
+    consumed = 0
+    begun = False
+    while True:
+        if not data:
+            data = next(incoming, b"")
+            if not data:
+                break
+        if member.eof:
+            data = data.lstrip(b"\0") if not begun else data
+            if not data:
+                continue
+            data += b"" if len(data) > 1 else next(incoming, b"")
+            if not data.startswith(_MAGIC):
+                detail = "something else follows the last gzip member"
+                raise PayloadError("not_gzip", detail, data[:_KEPT])
+            member = isal_zlib.decompressobj(wbits=_GZIP)
+        try:
+            piece = member.decompress(data, PIECE)
+        except isal_zlib.error as error:
+            detail = f"gzip is damaged after about {consumed} bytes: {error}"
+            raise PayloadError("not_gzip", detail, data[:_KEPT]) from error
+        rest = member.unused_data if member.eof else member.unconsumed_tail
+        consumed += len(data) - len(rest)
+        begun = not member.eof
+        data = rest
+        if piece:
+            yield piece
+    if not member.eof:
+        raise PayloadError("truncated", f"gzip ends in mid-stream after {consumed} bytes")

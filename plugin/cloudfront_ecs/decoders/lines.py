@@ -1,0 +1,136 @@
+"""Byte streams become numbered lines of text; no line is ever held back by a later one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cloudfront_ecs.batches import RejectedLine
+from cloudfront_ecs.errors import PayloadError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator
+
+MAX_LINE_BYTES = 1_048_576
+"""Longest line that is read; CloudFront's own stay below 40 KiB."""
+
+KEPT_BYTES = 65_536
+"""How much of a line that is too long goes into its dead letter."""
+
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(slots=True)
+class LineBlock:
+    """Consecutive lines of one object.
+
+    Attributes:
+        lines: Without line ends; bytes that are not UTF-8 stand as surrogate escapes.
+        first: The number of the first line, from 1.
+        plain: Whether all of it is ASCII.
+        has_headers: Whether a line may begin with ``#``.
+        rejects: Lines that were too long.
+    """
+
+    lines: list[str]
+    first: int
+    plain: bool = True
+    has_headers: bool = False
+    rejects: list[RejectedLine] = field(default_factory=list)
+
+
+def text_of(data: bytes) -> str:
+    """Return bytes as text; what is not UTF-8 stands as surrogate escapes."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("utf-8", "surrogateescape")
+
+
+def line_blocks(chunks: Iterable[bytes], max_bytes: int = MAX_LINE_BYTES) -> Iterator[LineBlock]:
+    """Yield the complete lines of each chunk as soon as the chunk is there.
+
+    Raises:
+        PayloadError: As raised by *chunks*; what stood in an unfinished line is its ``raw``.
+    """
+    framer = _Framer(max_bytes)
+    try:
+        for chunk in chunks:
+            yield from framer.feed(chunk)
+    except PayloadError as error:
+        error.raw = error.raw or framer.unfinished()
+        raise
+    yield from framer.feed(b"\n" if framer.unfinished() else b"")
+
+
+class _Framer:
+    """Splits a stream at line ends and remembers where it is."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max = max_bytes
+        self._carry = b""
+        self._skipped = 0
+        self._number = 1
+
+    def unfinished(self) -> bytes:
+        """Return what has been read of the current line (its beginning, if it is too long)."""
+        return self._carry
+
+    def feed(self, chunk: bytes) -> Iterator[LineBlock]:
+        """Yield the lines that *chunk* completes."""
+        if self._skipped:
+            chunk = yield from self._skip(chunk)
+        if self._number == 1 and not self._carry:
+            chunk = chunk.removeprefix(_BOM)
+        data = self._carry + chunk if self._carry else chunk
+        cut = data.rfind(b"\n")
+        if cut < 0:
+            self._carry = data
+        else:
+            self._carry = data[cut + 1 :]
+            yield from self._blocks(data[:cut])
+        if len(self._carry) > self._max:
+            self._skipped = len(self._carry)
+            self._carry = self._carry[:KEPT_BYTES]
+
+    def _skip(self, chunk: bytes) -> Generator[LineBlock, None, bytes]:
+        """Pass over the rest of a line that is too long; return what follows it."""
+        end = chunk.find(b"\n")
+        if end < 0:
+            self._skipped += len(chunk)
+            return b""
+        length = self._skipped + end
+        yield LineBlock([], self._number, rejects=[self._too_long(self._carry, length)])
+        self._number += 1
+        self._carry, self._skipped = b"", 0
+        return chunk[end + 1 :]
+
+    def _blocks(self, data: bytes) -> Iterator[LineBlock]:
+        if len(data) <= self._max:
+            yield self._block(data)
+            return
+        start = 0
+        for line in data.split(b"\n"):  # only where one line may be too long
+            end = start + len(line)
+            if len(line) > self._max:
+                yield LineBlock([], self._number, rejects=[self._too_long(line, len(line))])
+                self._number += 1
+            else:
+                yield self._block(data[start:end])
+            start = end + 1
+
+    def _block(self, data: bytes) -> LineBlock:
+        text = text_of(data)
+        lines = text.split("\n")
+        if "\r" in text:
+            lines = [line.removesuffix("\r") for line in lines]
+        block = LineBlock(
+            lines, self._number, text.isascii(), text.startswith("#") or "\n#" in text
+        )
+        self._number += len(lines)
+        return block
+
+    def _too_long(self, beginning: bytes, length: int) -> RejectedLine:
+        detail = f"the line has {length} bytes, at most {self._max} are read"
+        raw = beginning[:KEPT_BYTES]
+        return RejectedLine("too_long", detail, raw, line=self._number, length=length)

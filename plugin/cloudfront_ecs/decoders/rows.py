@@ -1,0 +1,129 @@
+"""Lines become rows of one layout; what does not fit is refused with its bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cloudfront_ecs.batches import Layout, RecordBatch, RejectedLine
+from cloudfront_ecs.normalize import convert
+from cloudfront_ecs.normalize.layouts import OLDEST_WIDTH, rows_by_column
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+ANCHORS = (
+    "date", "time", "timestamp", "c-ip", "s-ip", "sc-status", "x-edge-request-id", "cs-protocol",
+    "x-edge-result-type", "x-edge-response-result-type", "x-edge-detailed-result-type",
+)  # fmt: skip
+"""Columns whose values have a shape of their own, and so tell whether a layout fits."""
+
+
+def split_rows(
+    layout: Layout,
+    lines: Sequence[str],
+    numbers: Sequence[int],
+    *,
+    plain: bool,
+    positions: Sequence[str] | None = None,
+) -> Iterator[RecordBatch]:
+    """Yield the records of *lines*: those that fit, then each short one that can be read.
+
+    A row with fewer columns than the layout is read as a prefix where it has at least the
+    18 columns of 2014 and its anchors have the right shape; one empty column too many (a
+    trailing tab) is dropped; everything else is refused.
+    """
+    width = len(layout.columns)
+    rows = [line.split("\t") for line in lines]
+    odd = [index for index, row in enumerate(rows) if len(row) != width]
+    if not odd:
+        yield RecordBatch(layout, rows, list(lines), numbers, positions, plain=plain)
+        return
+    rejects: list[RejectedLine] = []
+    short: list[int] = []
+    skipped = 0
+    bad = set(odd)
+    for index in odd:
+        row = rows[index]
+        if row == [""]:
+            skipped += 1
+        elif len(row) == width + 1 and not row[-1]:
+            row.pop()
+            bad.discard(index)
+        elif layout.log == "standard" and _is_prefix(layout, row):
+            short.append(index)
+        else:
+            rejects.append(_refused(width, rows, lines, numbers, positions, index))
+    kept = [index for index in range(len(rows)) if index not in bad]
+    batch = _chosen(layout, rows, lines, numbers, positions, kept, plain=plain)
+    batch.rejects, batch.skipped = rejects, skipped
+    yield batch
+    for index in short:
+        columns = layout.columns[: len(rows[index])]
+        missing = ", ".join(layout.columns[len(columns) :])
+        prefix = Layout(layout.log, columns)
+        batch = _chosen(prefix, rows, lines, numbers, positions, [index], plain=plain)
+        batch.notes = {0: f"the row ends before {missing}"}
+        yield batch
+
+
+def _chosen(
+    layout: Layout,
+    rows: Sequence[list[str]],
+    lines: Sequence[str],
+    numbers: Sequence[int],
+    positions: Sequence[str] | None,
+    kept: Sequence[int],
+    *,
+    plain: bool,
+) -> RecordBatch:
+    return RecordBatch(
+        layout,
+        [rows[index] for index in kept],
+        [lines[index] for index in kept],
+        [numbers[index] for index in kept],
+        None if positions is None else [positions[index] for index in kept],
+        plain=plain,
+    )
+
+
+def _refused(
+    width: int,
+    rows: Sequence[list[str]],
+    lines: Sequence[str],
+    numbers: Sequence[int],
+    positions: Sequence[str] | None,
+    index: int,
+) -> RejectedLine:
+    found = len(rows[index])
+    return RejectedLine(
+        reason="columns",
+        detail=f"{width} columns expected, {found} found",
+        raw=lines[index].encode("utf-8", "surrogateescape"),
+        line=None if positions is not None else numbers[index],
+        position=None if positions is None else positions[index],
+    )
+
+
+def _is_prefix(layout: Layout, row: Sequence[str]) -> bool:
+    return OLDEST_WIDTH <= len(row) < len(layout.columns) and has_shape(layout, row)
+
+
+def has_shape(layout: Layout, row: Sequence[str]) -> bool:
+    """Say whether the anchors among the columns of *row* look like what they should be."""
+    known = rows_by_column(layout.log)
+    for column, value in zip(layout.columns, row, strict=False):
+        if column not in ANCHORS:
+            continue
+        if column in ("date", "time", "timestamp", "c-ip", "sc-status") and convert.absent(value):
+            return False
+        if not value.isascii() or not value.replace("-", "").replace("_", "").isprintable():
+            return False
+        try:
+            getattr(convert, known[column].conversion)(value)
+        except ValueError:
+            return False
+        if column.startswith("x-edge") and (" " in value or "/" in value or "%" in value):
+            return False
+        if column == "cs-protocol" and value not in ("http", "https", "ws", "wss", "grpcs", "-"):
+            return False
+    return True
