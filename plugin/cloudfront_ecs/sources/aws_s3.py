@@ -1,0 +1,146 @@
+"""The ``aws_s3`` source: log files in S3, found through a queue or by listing a bucket."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cloudfront_ecs import aws
+from cloudfront_ecs.adapters import SourceSpec
+from cloudfront_ecs.errors import ConfigError, PayloadError, SourceError
+from cloudfront_ecs.hookspecs import hookimpl
+from cloudfront_ecs.options import option
+from cloudfront_ecs.sources.s3_listing import S3Listing, Scope
+from cloudfront_ecs.sources.s3_objects import S3Objects, s3_error
+from cloudfront_ecs.sources.s3_settled import SettledObjects
+from cloudfront_ecs.sources.sqs_messages import SqsMessages
+from cloudfront_ecs.sources.sqs_queue import Rules, SqsQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cloudfront_ecs.adapters import AdapterContext, Source
+
+_QUEUE_REGION = re.compile(r"^https://sqs\.(?P<region>[a-z0-9-]+)\.amazonaws\.com")
+_LISTING = ("prefix", "start_after")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwsS3Options(aws.AwsOptions):
+    """Options of the ``aws_s3`` source: ``queue_url``, or ``bucket``."""
+
+    queue_url: str | None = option(
+        None,
+        doc="SQS queue that receives S3's notices, directly or through SNS or EventBridge.",
+        example="https://sqs.eu-west-1.amazonaws.com/123456789012/cloudfront",
+    )
+    buckets: tuple[str, ...] = option(
+        (), doc="Queue: the only buckets read from; none allows every bucket a notice names."
+    )
+    visibility_timeout: int = option(
+        120,
+        doc="Queue: seconds for which a message is hidden at a time; renewed at half of it.",
+        least=1,
+        most=43_200,
+    )
+    wait_seconds: int = option(
+        20, doc="Queue: seconds that one receive may wait for a message.", least=0, most=20
+    )
+    max_receives: int = option(
+        5, doc="Queue: receives of an unreadable message until it is a dead letter.", least=1
+    )
+    bucket: str | None = option(
+        None, doc="Bucket to list, again and again; what is settled is remembered."
+    )
+    prefix: str = option("", doc="Bucket: only keys that start with this.", example="cloudfront/")
+    start_after: str = option(
+        "", doc="Bucket: only keys that come after this one in the order of the alphabet."
+    )
+    poll_seconds: float = option(
+        60.0, doc="Bucket: seconds from the end of one listing to the next.", least=0
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse options of both modes, or of none."""
+        if bool(self.queue_url) == bool(self.bucket):
+            raise ValueError("either 'queue_url' or 'bucket' is needed, and not both")
+        for name in _LISTING:
+            if self.queue_url and getattr(self, name):
+                raise ValueError(f"option {name!r} belongs to 'bucket', not to 'queue_url'")
+        if self.bucket and self.buckets:
+            raise ValueError("option 'buckets' belongs to 'queue_url', not to 'bucket'")
+
+
+def open_source(options: AwsS3Options, context: AdapterContext) -> Source:
+    """Open the source in the mode that *options* ask for; nothing is asked of AWS yet."""
+    s3 = _client("s3", options, context)
+    if options.queue_url:
+        sqs = _client("sqs", options, context)
+        return SqsQueue(
+            SqsMessages(sqs, options.queue_url, options.visibility_timeout),
+            S3Objects(s3),
+            Rules(options.wait_seconds, options.max_receives, frozenset(options.buckets)),
+        )
+    scope = _scope(options)
+    path = context.state and context.state / f"s3-settled-{quote(context.name, safe='')}.sqlite3"
+    try:
+        settled = SettledObjects(path, scope.bucket)
+    except BaseException:
+        s3.close()
+        raise
+    return S3Listing(s3, S3Objects(s3), settled, scope)
+
+
+def check_source(options: AwsS3Options, context: AdapterContext) -> str:
+    """Ask for the queue's counters, or list one key; nothing is received or read.
+
+    Raises:
+        SourceError: The queue or bucket cannot be reached or used.
+    """
+    if options.queue_url:
+        messages = SqsMessages(_client("sqs", options, context), options.queue_url, 0)
+        try:
+            return f"{options.queue_url}: reachable, holds about {messages.count()} messages"
+        finally:
+            messages.close()
+    scope = _scope(options)
+    client = _client("s3", options, context)
+    try:
+        answer = client.list_objects_v2(
+            Bucket=scope.bucket, Prefix=scope.prefix, StartAfter=scope.start_after, MaxKeys=1
+        )
+    except (ClientError, BotoCoreError) as error:
+        meaning = s3_error(scope.place, error)
+        text = meaning.detail if isinstance(meaning, PayloadError) else str(meaning)
+        raise SourceError(text) from error
+    finally:
+        client.close()
+    found = "holds objects" if answer.get("Contents") else "holds no object yet"
+    return f"{scope.place}: can be listed, {found}"
+
+
+@hookimpl
+def source_specs() -> Iterable[SourceSpec]:
+    """Offer the ``aws_s3`` source."""
+    summary = "Log files in S3, named by the notices in an SQS queue or found by listing."
+    return [SourceSpec("aws_s3", summary, AwsS3Options, open_source, check_source)]
+
+
+def _scope(options: AwsS3Options) -> Scope:
+    assert options.bucket
+    return Scope(options.bucket, options.prefix, options.start_after, options.poll_seconds)
+
+
+def _client(service: str, options: AwsS3Options, context: AdapterContext) -> Any:
+    """Return a client; without a region, that of the queue's address serves."""
+    region = _QUEUE_REGION.match(options.queue_url or "")
+    if region and options.region is None:
+        options = replace(options, region=region["region"])
+    try:
+        return aws.client(service, options, read_timeout=30)
+    except BotoCoreError as error:
+        raise ConfigError(f"sources.{context.name}: {error}") from error
