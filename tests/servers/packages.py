@@ -91,7 +91,7 @@ class PackageCache:
         def fill(folder: Path) -> None:
             shutil.copy(manifest, folder)
             shutil.copy(lock, folder)
-            options = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+            options = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
             # npm looks for node on PATH when it starts itself again.
             path = f"{node().parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
             env = {"PATH": path, "NODE_DISABLE_COMPILE_CACHE": "1"}
@@ -169,7 +169,7 @@ def _run(
     except subprocess.TimeoutExpired as error:
         raise UnavailableError(f"{name}: nothing fetched in {PATIENCE:g} s") from error
     if done.returncode:
-        tail = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
+        tail = "\n".join((done.stdout + done.stderr).splitlines()[-5:])
         raise UnavailableError(f"{name}: ended with {done.returncode}\n{tail}")
     return done.stdout
 

@@ -165,9 +165,7 @@ class Process:
         keeper, self._keeper = self._keeper, None
         if keeper is None:
             return
-        if keeper.poll() is None:
-            os.killpg(keeper.pid, signal.SIGKILL)
-        keeper.wait()
+        _end_group(keeper)
         if keeper.stdin is not None:
             keeper.stdin.close()
         atexit.unregister(self.kill)
@@ -183,3 +181,30 @@ class Process:
             return "(no log)"
         text = self.command.log.read_text("utf-8", errors="replace")
         return "\n".join(text.splitlines()[-lines:]) or "(empty log)"
+
+
+def _end_group(keeper: subprocess.Popen[bytes]) -> None:
+    """Kill what is left of a process group and return once its ports are free.
+
+    The end of the keeper alone does not say so: what it ran dies a moment later.
+    """
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(keeper.pid, signal.SIGKILL)
+    keeper.wait()
+    deadline = time.monotonic() + 10.0
+    while _lives(keeper.pid) and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+def _lives(group: int) -> bool:
+    """Tell whether anything in a process group still holds on to its ports.
+
+    A process that is dead but not buried stays in its group, so asking for the group is not enough.
+    """
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, owner, *rest = path.read_text("utf-8").rpartition(")")[2].split()
+            dead = state in "ZX" and int(rest[14]) <= 1
+            if int(owner) == group and not dead:
+                return True
+    return False
