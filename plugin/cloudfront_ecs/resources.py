@@ -7,9 +7,11 @@ wheel and fails from an editable install, where ``mappings/`` lies beside ``plug
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +68,13 @@ def _row(row: dict[str, str]) -> FieldRow:
         since=row["since"],
         description=row["description"],
     )
+
+
+def json_files(folder: str) -> dict[str, Any]:
+    """Return the JSON files of a folder of ``mappings/`` by name, without their ending."""
+    entries = files("cloudfront_ecs.mappings").joinpath(*folder.split("/")).iterdir()
+    found = {entry.name: entry for entry in entries if entry.name.endswith(".json")}
+    return {
+        name.removesuffix(".json"): json.loads(found[name].read_text("utf-8"))
+        for name in sorted(found)
+    }

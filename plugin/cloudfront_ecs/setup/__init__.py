@@ -1,0 +1,1 @@
+"""What ``setup`` puts into Elasticsearch and OpenSearch."""

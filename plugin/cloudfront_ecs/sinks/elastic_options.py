@@ -1,0 +1,97 @@
+"""Options of the ``elastic`` sink."""
+
+# ruff: noqa: RUF009 - option() declares a field, as dataclasses.field() does
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from cloudfront_ecs.options import Secret, option
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DEFAULT_NAMESPACE = "default"
+"""The namespace that documents carry when they come to a sink."""
+
+_FORBIDDEN_IN_NAMESPACE = frozenset('\\/*?"<>| ,#:-')
+"""What the names of data streams cannot hold; the hyphen separates their parts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsOptions:
+    """How the nodes are trusted, and how we show who we are."""
+
+    ca: str | None = option(None, doc="File with the certificates to trust; default: the system's.")
+    cert: str | None = option(None, doc="Client certificate, with its key unless 'key' is given.")
+    key: str | None = option(None, doc="Key of the client certificate.")
+    verify: bool = option(default=True, doc="Check the nodes' certificates and names.")
+    fingerprint: str | None = option(
+        None, doc="SHA-256 of the nodes' or their authority's certificate, checked instead."
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work together."""
+        if self.key and not self.cert:
+            raise ValueError("'key' is given without 'cert'")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ElasticOptions:
+    """Options of the ``elastic`` sink."""
+
+    hosts: tuple[str, ...] = option(
+        doc="URLs of the nodes; another one is used while one is down.",
+        least=1,
+        example='["https://localhost:9200"]',
+    )
+    username: str | None = option(None, doc="User, for basic authentication.")
+    password: Secret | None = option(None, doc="Password of the user.")
+    api_key: Secret | None = option(None, doc="API key of Elasticsearch, encoded or as id:key.")
+    bearer_token: Secret | None = option(None, doc="Token, sent as it is.")
+    namespace: str = option(
+        DEFAULT_NAMESPACE, doc="Last part of the data streams' names, logs-<dataset>-<namespace>."
+    )
+    tls: TlsOptions = option(TlsOptions(), doc="Certificates.")
+    compress: bool = option(default=True, doc="Send bodies as gzip.")
+    bulk_bytes: int = option(
+        5 * 2**20, doc="Largest bulk request, in bytes before gzip.", least=1024, most=100_000_000
+    )
+    timeout: float = option(60.0, doc="Seconds to wait for an answer.", least=0.1)
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot work, or not together."""
+        ways = {
+            "username": self.username is not None or self.password is not None,
+            "api_key": self.api_key is not None,
+            "bearer_token": self.bearer_token is not None,
+        }
+        given = [name for name, is_given in ways.items() if is_given]
+        if len(given) > 1:
+            raise ValueError(f"only one of {' and '.join(map(repr, given))} can be used")
+        if (self.username is None) != (self.password is None):
+            raise ValueError("'username' and 'password' belong together")
+        if not self.namespace or self.namespace != self.namespace.lower():
+            raise ValueError(f"'namespace' {self.namespace!r} must be lower case and not empty")
+        if _FORBIDDEN_IN_NAMESPACE & set(self.namespace):
+            raise ValueError(f"'namespace' {self.namespace!r} may not hold any of \\/*?\"<>| ,#:-")
+        _check_hosts(self.hosts)
+
+
+def _check_hosts(hosts: Sequence[str]) -> None:
+    for index, url in enumerate(hosts):
+        try:
+            parts = urlsplit(url)
+            is_url = parts.scheme in ("http", "https") and bool(parts.hostname)
+            parts.port  # noqa: B018 - raises where it is no number
+        except ValueError:
+            is_url = False
+        # Without repr: whatever stands before the @ is a secret.
+        if "@" in url:
+            raise ValueError(f"hosts[{index}]: credentials belong into 'username' and 'password'")
+        if not is_url:
+            raise ValueError(f"hosts[{index}]: {url!r} is no URL (write 'https://host:9200')")
+    if len({urlsplit(url)[:3] for url in hosts}) < len(hosts):
+        raise ValueError("'hosts' names a node twice")
