@@ -244,8 +244,8 @@ class RunSummary:
         skipped: Headers and blank lines.
         dead_lettered: Records refused before any sink saw them.
         filtered: Records dropped by explicit configuration.
-        in_flight: Records read whose end is not known yet (given back to the source when
-            a run is stopped).
+        in_flight: For each sink, how many documents have no known end there yet; what is
+            left when a run is stopped goes back to the source.
         reasons: How many dead letters of each reason, rejections by sinks included.
         sinks: For each sink, how many documents ended how.
         seconds: How long the run took.
@@ -257,7 +257,7 @@ class RunSummary:
     skipped: int = 0
     dead_lettered: int = 0
     filtered: int = 0
-    in_flight: int = 0
+    in_flight: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     sinks: dict[str, Counter[str]] = field(default_factory=dict)
     seconds: float = 0.0
@@ -266,4 +266,4 @@ class RunSummary:
     def imbalance(self, sink: str) -> int:
         """Return how many records are unaccounted for in *sink*; 0 when all is well."""
         ended = sum(self.sinks[sink].values())
-        return self.read - self.dead_lettered - self.filtered - self.in_flight - ended
+        return self.read - self.dead_lettered - self.filtered - self.in_flight[sink] - ended

@@ -14,7 +14,36 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cloudfront_ecs.adapters import Decoder, Transform
-    from cloudfront_ecs.batches import Document, Payload
+    from cloudfront_ecs.batches import Document, Layout, Payload, RecordBatch
+
+
+@dataclass(slots=True)
+class Trace:
+    """The way back from a document to the line it was made of.
+
+    Attributes:
+        ids: The ids of the documents, before any transform.
+        batch: The records.
+        indexes: For each id, the index of its record.
+    """
+
+    ids: list[str]
+    batch: RecordBatch
+    indexes: Sequence[int]
+
+    def line_of(self, document_id: str) -> RejectedLine | None:
+        """Return the line of a document, ready to be refused, or None if it is not here."""
+        if document_id not in self.ids:
+            return None
+        batch, index = self.batch, self.indexes[self.ids.index(document_id)]
+        streamed = batch.positions is not None
+        return RejectedLine(
+            reason="rejected",
+            detail="",
+            raw=batch.lines[index].encode("utf-8", "surrogateescape"),
+            line=None if streamed else batch.numbers[index],
+            position=batch.positions[index] if batch.positions is not None else None,
+        )
 
 
 @dataclass(slots=True)
@@ -28,6 +57,8 @@ class Converted:
         filtered: Documents that transforms dropped.
         skipped: Headers and blank lines.
         bytes: Characters of the lines of *documents*, for the size of batches.
+        layout: The columns of the lines.
+        trace: The way back to the lines.
     """
 
     documents: list[Document]
@@ -36,6 +67,8 @@ class Converted:
     filtered: int
     skipped: int
     bytes: int
+    layout: Layout | None = None
+    trace: Trace | None = None
 
 
 class Conversion:
@@ -72,6 +105,7 @@ class Conversion:
                 rejects = [*batch.rejects, *normalized.rejects]
                 documents = normalized.documents
                 made = len(documents)
+                trace = Trace([doc.id for doc in documents], batch, normalized.indexes)
                 for transform in self._transforms:
                     documents = transform.apply(documents)
                 yield Converted(
@@ -81,6 +115,8 @@ class Conversion:
                     filtered=made - len(documents),
                     skipped=batch.skipped,
                     bytes=sum(map(len, batch.lines)),
+                    layout=batch.layout,
+                    trace=trace,
                 )
         except PayloadError as error:
             yield Converted([], [_last_reject(error)], 1, 0, 0, 0)

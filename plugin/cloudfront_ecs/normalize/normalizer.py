@@ -35,10 +35,12 @@ class NormalizedBatch:
     Attributes:
         documents: In the order of the records.
         rejects: Records that could not become a document.
+        indexes: For each document, the index of its record in the batch.
     """
 
     documents: list[Document]
     rejects: list[RejectedLine]
+    indexes: Sequence[int] = ()
 
 
 class Normalizer:
@@ -90,9 +92,10 @@ class Normalizer:
             if document is not None:
                 _add_error(document, note)
         if rejects:
-            return NormalizedBatch([doc for doc in documents if doc is not None], rejects)
+            made = {i: document for i, document in enumerate(documents) if document is not None}
+            return NormalizedBatch(list(made.values()), rejects, list(made))
         # Nothing was refused, so no place is empty.
-        return NormalizedBatch(documents, rejects)  # type: ignore[arg-type]
+        return NormalizedBatch(documents, rejects, range(len(documents)))  # type: ignore[arg-type]
 
     def _shared(self, name: str) -> Constants:
         if name not in self._constants:

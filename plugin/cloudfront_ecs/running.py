@@ -1,0 +1,106 @@
+"""A checked configuration becomes opened adapters and running pipelines."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cloudfront_ecs.adapters import AdapterContext
+from cloudfront_ecs.conversion import Conversion
+from cloudfront_ecs.delivery.dead_letters import DeadLetters
+from cloudfront_ecs.pipeline import Pipeline, PipelineParts, RunSettings
+
+if TYPE_CHECKING:
+    from cloudfront_ecs.batches import RunSummary
+    from cloudfront_ecs.config import Adapter, Config
+    from cloudfront_ecs.config import Pipeline as PipelineConfig
+    from cloudfront_ecs.plugins import Plugins
+
+
+def open_pipeline(
+    configured: PipelineConfig,
+    config: Config,
+    plugins: Plugins,
+    settings: RunSettings,
+    stop: threading.Event,
+) -> Pipeline:
+    """Open every adapter of a pipeline; those already open are closed when one fails."""
+    with ExitStack() as opened:
+        source = configured.source.spec.open(
+            configured.source.options, _context(configured.source, config)
+        )
+        opened.callback(source.close)
+        sinks = {}
+        for adapter in configured.sinks:
+            sink = adapter.spec.open(adapter.options, _context(adapter, config))
+            opened.callback(sink.close)
+            sinks[adapter.name] = sink
+        conversion = Conversion(
+            _opened(configured.decoder, config),
+            [_opened(adapter, config) for adapter in configured.transforms],
+            original=configured.original,
+        )
+        opened.pop_all()
+    parts = PipelineParts(
+        name=configured.name,
+        source=source,
+        conversion=conversion,
+        sinks=sinks,
+        batch=configured.batch,
+        dead_letters=DeadLetters(config.state, configured.name),
+        plugins=plugins,
+    )
+    return Pipeline(parts, settings, stop)
+
+
+@dataclass(slots=True)
+class Running:
+    """Pipelines that run side by side, each in a thread of its own.
+
+    Attributes:
+        pipelines: The pipelines.
+        stop: Asks all of them to stop.
+        failures: What ended a pipeline, by name.
+    """
+
+    pipelines: list[Pipeline]
+    stop: threading.Event
+    failures: dict[str, BaseException] = field(default_factory=dict)
+    _threads: list[threading.Thread] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Start every pipeline."""
+        for pipeline in self.pipelines:
+            name = f"pipeline-{pipeline.parts.name}"
+            thread = threading.Thread(target=self._run, args=[pipeline], name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait for all pipelines to end; say whether they have."""
+        for thread in self._threads:
+            thread.join(timeout / len(self._threads))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def summaries(self) -> list[RunSummary]:
+        """Return what each pipeline has read and where it went, so far."""
+        return [pipeline.accounts.summary for pipeline in self.pipelines]
+
+    def _run(self, pipeline: Pipeline) -> None:
+        try:
+            pipeline.run()
+        except BaseException as error:  # noqa: BLE001 - told to the caller, who decides
+            self.failures[pipeline.parts.name] = error
+            # The others go on as long as they can with ``once``; a service is restarted whole.
+            if not pipeline.settings.once:
+                self.stop.set()
+
+
+def _context(adapter: Adapter, config: Config) -> AdapterContext:
+    return AdapterContext(adapter.name, config.state)
+
+
+def _opened(adapter: Adapter, config: Config) -> Any:
+    return adapter.spec.open(adapter.options, _context(adapter, config))
