@@ -125,7 +125,7 @@ def _certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 @pytest.fixture(name="forward_server")
 def _forward_server(
     package_cache: PackageCache, tmp_path: Path
-) -> Iterator[Callable[[Security], ForwardServer]]:
+) -> Iterator[Callable[..., ForwardServer]]:
     """Return a function that starts a Forward receiver, stopped when the test ends."""
     with ExitStack() as servers:
 
