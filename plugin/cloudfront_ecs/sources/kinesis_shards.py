@@ -1,0 +1,260 @@
+"""The state of reading one shard, and which shards may be read at all."""
+
+from __future__ import annotations
+
+import logging
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from cloudfront_ecs.delivery.checkpoints import Checkpoint
+from cloudfront_ecs.delivery.watermark import Watermark
+from cloudfront_ecs.sources.kinesis_stream import TRIM_HORIZON, Position
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from cloudfront_ecs.delivery.checkpoints import CheckpointStore
+    from cloudfront_ecs.sources.kinesis_stream import Page, Shard, StreamSummary
+
+log = logging.getLogger(__name__)
+
+INTERVAL = 0.2  # seconds between calls: 5 GetRecords and 5 GetShardIterator a second and shard
+RATE = 2 * 1024 * 1024  # bytes a second and shard; more is answered with throttling
+LONGEST_PAUSE = 30.0
+RETENTION_SLACK = 60.0
+STUCK_PAGES = 10
+
+
+def pause(failures: int) -> float:
+    """Return how long to wait after *failures* in a row: exponential, with full jitter."""
+    longest = min(LONGEST_PAUSE, INTERVAL * 2.0 ** min(failures, 16))
+    return INTERVAL + random.uniform(0, longest)  # noqa: S311 - spreads load, hides nothing
+
+
+@dataclass(slots=True)
+class ShardReader:
+    """How far one shard has been handed out, and when and how to go on.
+
+    Attributes:
+        place: The shard's name for people.
+        position: The end of what was handed out; reading goes on behind it.
+        watermark: The end of what is settled without a hole.
+        iterator: For the next call, if there is one.
+        due: When the next call is allowed, on the monotonic clock.
+        ticket: Counts up whenever an answer that is under way must no longer be used.
+        busy: A call is under way.
+        failures: Failed calls in a row.
+        behind: Distance from the tip at the last page, seconds.
+        caught_up: The tip as it was at the start has been reached.
+        ended: The closed shard has been read to its end.
+        suspect: Kinesis refused the position once.
+        missing: Kinesis did not know the shard when it was last asked.
+    """
+
+    shard: Shard
+    place: str
+    position: Position
+    watermark: Watermark[Position] = field(init=False)
+    iterator: str | None = None
+    due: float = 0.0
+    ticket: int = 0
+    busy: bool = False
+    failures: int = 0
+    behind: float = 0.0
+    caught_up: bool = False
+    ended: bool = False
+    suspect: bool = False
+    missing: bool = False
+    _stuck: int = 0
+    _gap: Position | None = None
+
+    def __post_init__(self) -> None:
+        """Begin with nothing in flight."""
+        self.watermark = Watermark(self.position)
+
+    @property
+    def finished(self) -> bool:
+        """Whether everything the shard ever held is settled."""
+        return self.ended and not self.watermark.in_flight
+
+    def checkpoint(self) -> Checkpoint:
+        """Return what is safe to store."""
+        settled = self.watermark.value
+        return Checkpoint(settled.text(), settled.arrived, self.finished)
+
+    def take(self, page: Page, sequence: int, began: float, idle: float) -> None:
+        """Go on behind *page*, whose messages, if any, are in flight as *sequence*.
+
+        Args:
+            page: What the call that *began* on the monotonic clock brought.
+            sequence: The sequence of the receipt.
+            began: When the call was made.
+            idle: The pause after a page that was empty at the tip.
+        """
+        self.failures, self.suspect, self.missing = 0, False, False
+        self.iterator, self.behind = page.iterator, page.behind
+        self.due = began + max(INTERVAL, page.size / RATE)
+        if page.messages:
+            self._report_gap(page.messages[0].arrived)
+            self.position = Position.after(page.messages[-1])
+            self.watermark.open(sequence, self.position)
+        elif not page.behind:
+            self.due = began + idle
+        if page.iterator is None:
+            self.ended = True
+
+    def note_tip(self, page: Page, started: float) -> None:
+        """Notice when *page* reaches the tip as it was at *started*, epoch seconds.
+
+        A distance of 0 alone proves nothing, since kinesalite always says so; neither does
+        an empty page of a closed shard, whose end is still to come.
+        """
+        newest = page.messages[-1].arrived if page.messages else None
+        empty_at_tip = not page.messages and not page.behind and not self.shard.closed
+        if self.ended or empty_at_tip or (newest is not None and newest > started):
+            self.caught_up = True
+
+    def release(self, sequence: int) -> bool:
+        """Go back to where the receipt *sequence* began; tell whether it was in flight."""
+        position = self.watermark.release(sequence)
+        if position is None:
+            return False
+        self.rewind(position)
+        return True
+
+    def rewind(self, position: Position) -> None:
+        """Read again behind *position*; an answer that is under way is not used."""
+        self.position, self.iterator = position, None
+        self.ended, self.caught_up = False, False
+        self.ticket += 1
+        self.busy = False
+
+    def note_stuck(self, page: Page, retention: float) -> bool:
+        """Say whether *page* is one too many of those that a position too old brings.
+
+        Instead of an error Kinesis may answer nothing, for ever, with a distance as long
+        as the retention.
+        """
+        too_old = page.behind >= retention - RETENTION_SLACK and self.position.resumes
+        self._stuck = self._stuck + 1 if too_old and not page.messages else 0
+        return self._stuck >= STUCK_PAGES
+
+    def jump_gap(self) -> None:
+        """Go on with the oldest record there is, and report what is missing."""
+        log.warning(
+            "%s: position %s (record of %s) is no longer in the stream; "
+            "reading goes on with the oldest record there is",
+            *(self.place, self.position.value, _when(self.position.arrived)),
+        )
+        self._gap, self._stuck, self.suspect = self.position, 0, False
+        self.rewind(TRIM_HORIZON)
+
+    def expire(self) -> None:
+        """Give the rest of the shard up: the stream does not have it any more."""
+        log.warning(
+            "%s: the shard expired before it was read to its end; "
+            "records that came after %s may be missing",
+            *(self.place, _when(self.position.arrived)),
+        )
+        self.ended = self.caught_up = True
+
+    def _report_gap(self, arrived: float | None) -> None:
+        if self._gap is None:
+            return
+        log.warning(
+            "%s: records that came between %s and %s expired before they were read",
+            *(self.place, _when(self._gap.arrived), _when(arrived)),
+        )
+        self._gap = None
+
+
+def _when(arrived: float | None) -> str:
+    if arrived is None:
+        return "unknown time"
+    return datetime.fromtimestamp(arrived, UTC).isoformat(timespec="milliseconds")
+
+
+class ShardBook:
+    """Knows from the listing and the checkpoints which shards may be read, and from where.
+
+    A shard may be read when all its parents (two after a merge) are finished or no longer
+    listed.  The configured start holds for the shards of the first listing ever; every
+    shard that appears later begins at its trim horizon.  Both are written down before
+    anything is read, so a restart before the first settled record changes nothing.
+    """
+
+    def __init__(self, store: CheckpointStore, stream: StreamSummary, start: Position) -> None:
+        """Find out whether the stream was read before."""
+        self.stream = stream
+        self._store = store
+        self._scope = f"{stream.arn}@{stream.created}/"
+        self._start = start
+        known = store.partitions()
+        self._first = not any(name.startswith(self._scope) for name in known)
+        if self._first and any(name.startswith(f"{stream.arn}@") for name in known):
+            log.warning(
+                "%s: the stream was deleted and made anew since it was last read; "
+                "the old checkpoints do not count, reading begins where 'start' says",
+                f"kinesis://{stream.name}",
+            )
+
+    def place(self, shard_id: str) -> str:
+        """Return the name of a shard for people."""
+        return f"kinesis://{self.stream.name}/{shard_id}"
+
+    def save(self, readers: Mapping[str, ShardReader]) -> None:
+        """Store the watermarks of *readers*, all or none."""
+        self._store.save({self._scope + key: item.checkpoint() for key, item in readers.items()})
+
+    def open(
+        self, shards: Mapping[str, Shard], reading: Mapping[str, ShardReader]
+    ) -> Iterator[ShardReader]:
+        """Yield a reader for every listed shard that may be read and is not yet."""
+        checkpoints = self._checkpoints(shards)
+        for shard in shards.values():
+            checkpoint = checkpoints[shard.id]
+            if shard.id in reading or checkpoint.finished:
+                continue
+            if all(self._is_done(parent, checkpoints, reading) for parent in shard.parents):
+                position = Position.parse(checkpoint.position, checkpoint.time)
+                yield ShardReader(shard, self.place(shard.id), position)
+
+    def _checkpoints(self, shards: Mapping[str, Shard]) -> dict[str, Checkpoint]:
+        """Return the checkpoint of every listed shard; new shards get one."""
+        initial = Checkpoint((self._start if self._first else TRIM_HORIZON).text())
+        found: dict[str, Checkpoint] = {}
+        new: dict[str, Checkpoint] = {}
+        for shard_id in shards:
+            checkpoint = self._store.load(self._scope + shard_id)
+            if checkpoint is None:
+                checkpoint = new[self._scope + shard_id] = initial
+            found[shard_id] = checkpoint
+        if new:
+            self._store.save(new)
+        self._first = False
+        return found
+
+    def _is_done(
+        self, parent: str, listed: Mapping[str, Checkpoint], reading: Mapping[str, ShardReader]
+    ) -> bool:
+        if parent in listed:
+            return listed[parent].finished
+        if parent in reading:
+            return False
+        self._report_lost(parent)
+        return True
+
+    def _report_lost(self, parent: str) -> None:
+        """Warn when a shard left the stream before it was read to its end, once."""
+        checkpoint = self._store.load(self._scope + parent)
+        if checkpoint is None or checkpoint.finished:
+            return
+        log.warning(
+            "%s: the shard expired before it was read to its end; "
+            "records that came after %s may be missing",
+            *(self.place(parent), _when(checkpoint.time)),
+        )
+        closed = Checkpoint(checkpoint.position, checkpoint.time, finished=True)
+        self._store.save({self._scope + parent: closed})

@@ -1,0 +1,250 @@
+"""The few calls of the Kinesis API that reading needs, and what their errors mean.
+
+Nothing here keeps state, so the calls may be made from several threads.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.parsers import ResponseParserError
+
+from cloudfront_ecs.batches import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ARN = re.compile(
+    r"arn:aws[\w-]*:kinesis:(?P<region>[\w-]+):(?P<account>\d{12})"
+    r":stream/(?P<name>[\w.-]+)(?P<consumer>/consumer/.+)?"
+)
+NAME = re.compile(r"[\w.-]{1,128}", re.ASCII)
+
+
+class Position(NamedTuple):
+    """Where reading a shard goes on.
+
+    Attributes:
+        kind: The type of shard iterator: ``AFTER_SEQUENCE_NUMBER``, ``AT_TIMESTAMP`` or
+            ``TRIM_HORIZON``.  ``LATEST`` is left out on purpose: asked for twice, it
+            skips what came in between.
+        value: The sequence number, or the time in epoch seconds.
+        arrived: When the record at a sequence number came to the stream, epoch seconds.
+    """
+
+    kind: str
+    value: str = ""
+    arrived: float | None = None
+
+    @classmethod
+    def at(cls, time: float) -> Position:
+        """Return the position of the first record that came at *time* or later."""
+        return cls("AT_TIMESTAMP", f"{time:.3f}")
+
+    @classmethod
+    def after(cls, message: Message) -> Position:
+        """Return the position behind *message*."""
+        return cls("AFTER_SEQUENCE_NUMBER", message.position, message.arrived)
+
+    @classmethod
+    def parse(cls, text: str, arrived: float | None = None) -> Position:
+        """Return the position that *text* stands for."""
+        if text == cls.text(TRIM_HORIZON):
+            return TRIM_HORIZON
+        if text.startswith("@"):
+            return cls("AT_TIMESTAMP", text[1:])
+        return cls("AFTER_SEQUENCE_NUMBER", text, arrived)
+
+    def text(self) -> str:
+        """Return the position as it is stored: digits, ``@`` and a time, or a word."""
+        if self.kind == "AT_TIMESTAMP":
+            return f"@{self.value}"
+        return self.value or "trim_horizon"
+
+    @property
+    def resumes(self) -> bool:
+        """Whether the position is a record that was read before."""
+        return self.kind == "AFTER_SEQUENCE_NUMBER"
+
+
+TRIM_HORIZON = Position("TRIM_HORIZON")
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One shard as ListShards tells of it.
+
+    Attributes:
+        parents: None for an original shard, one after a split, two after a merge.
+        closed: It takes no more records; what it holds can be read until it expires.
+    """
+
+    id: str
+    parents: tuple[str, ...] = ()
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSummary:
+    """What DescribeStreamSummary tells.
+
+    Attributes:
+        created: Epoch seconds in decimal; with the ARN it tells a stream from another one
+            that was made later under the same name.
+        retention: How long records are kept, seconds.
+        now: The time by the service's own clock, whole epoch seconds.
+    """
+
+    arn: str
+    name: str
+    status: str
+    created: str
+    retention: float
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The answer to one GetRecords call.
+
+    Attributes:
+        messages: The records, in order; often none.
+        iterator: For the next call; None when a closed shard has been read to its end.
+        behind: How far the page is from the tip, seconds.  kinesalite always says 0.
+        size: Bytes of data, which count against 2 MiB a second for each shard.
+    """
+
+    messages: list[Message]
+    iterator: str | None
+    behind: float
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class KinesisStream:
+    """The stream *stream* (a name or an ARN), seen through a boto3 client."""
+
+    client: Any
+    stream: str
+
+    def summary(self) -> StreamSummary:
+        """Describe the stream."""
+        answer = self.client.describe_stream_summary(**self._named())
+        told = answer["StreamDescriptionSummary"]
+        return StreamSummary(
+            arn=told["StreamARN"],
+            name=told["StreamName"],
+            status=told["StreamStatus"],
+            created=str(int(told["StreamCreationTimestamp"].timestamp())),
+            retention=told["RetentionPeriodHours"] * 3600.0,
+            now=_server_time(answer),
+        )
+
+    def shards(self, page: int = 1000) -> dict[str, Shard]:
+        """Return all shards that still hold or take records, asking *page* at a time."""
+        found: dict[str, Shard] = {}
+        asked: Mapping[str, Any] = {**self._named(), "MaxResults": page}
+        while True:
+            answer = self.client.list_shards(**asked)
+            for told in answer["Shards"]:
+                shard = _shard(told)
+                found[shard.id] = shard
+            token = answer.get("NextToken")
+            if not token:
+                return found
+            # The token holds the stream; naming it again is refused.
+            asked = {"NextToken": token, "MaxResults": page}
+
+    def iterator(self, shard_id: str, position: Position) -> str:
+        """Return an iterator, good for five minutes."""
+        asked: dict[str, Any] = {"ShardId": shard_id, "ShardIteratorType": position.kind}
+        if position.kind == "AFTER_SEQUENCE_NUMBER":
+            asked["StartingSequenceNumber"] = position.value
+        elif position.kind == "AT_TIMESTAMP":
+            asked["Timestamp"] = datetime.fromtimestamp(float(position.value), UTC)
+        answer = self.client.get_shard_iterator(**self._named(), **asked)
+        return str(answer["ShardIterator"])
+
+    def records(self, iterator: str, limit: int) -> Page:
+        """Read the next records; 10 MiB or *limit* records at most."""
+        asked = {"StreamARN": self.stream} if ARN.fullmatch(self.stream) else {}
+        answer = self.client.get_records(**asked, ShardIterator=iterator, Limit=limit)
+        messages = [_message(told) for told in answer["Records"]]
+        return Page(
+            messages,
+            answer.get("NextShardIterator") or None,
+            (answer.get("MillisBehindLatest") or 0) / 1000,
+            sum(len(message.data) for message in messages),
+        )
+
+    def _named(self) -> dict[str, str]:
+        # Another account's stream can only be named by ARN; kinesalite knows only names.
+        kind = "StreamARN" if ARN.fullmatch(self.stream) else "StreamName"
+        return {kind: self.stream}
+
+
+def _shard(told: Mapping[str, Any]) -> Shard:
+    parents = (told.get("ParentShardId"), told.get("AdjacentParentShardId"))
+    closed = "EndingSequenceNumber" in told["SequenceNumberRange"]
+    return Shard(told["ShardId"], tuple(parent for parent in parents if parent), closed)
+
+
+def _message(told: Mapping[str, Any]) -> Message:
+    # PartitionKey is not read: with automatic distribution it is absent.
+    arrived = told.get("ApproximateArrivalTimestamp")
+    return Message(told["Data"], told["SequenceNumber"], arrived and arrived.timestamp())
+
+
+def _server_time(answer: Mapping[str, Any]) -> float:
+    date = answer["ResponseMetadata"]["HTTPHeaders"].get("date", "")
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return time.time()
+
+
+class Trouble(Enum):
+    """What a failed call asks for."""
+
+    THROTTLED = auto()  # wait
+    EXPIRED = auto()  # a new iterator
+    INVALID = auto()  # another position
+    MISSING = auto()  # look which shards there are
+    PASSING = auto()  # wait; tell when it lasts
+    BLOCKED = auto()  # tell: somebody must act
+
+
+_BY_CODE = {
+    "ProvisionedThroughputExceededException": Trouble.THROTTLED,
+    "LimitExceededException": Trouble.THROTTLED,
+    "KMSThrottlingException": Trouble.THROTTLED,
+    "ThrottlingException": Trouble.THROTTLED,
+    "Throttling": Trouble.THROTTLED,
+    "ExpiredIteratorException": Trouble.EXPIRED,
+    "InvalidArgumentException": Trouble.INVALID,
+    "ResourceNotFoundException": Trouble.MISSING,
+    "ResourceInUseException": Trouble.PASSING,  # being created or changed
+    "ExpiredNextTokenException": Trouble.PASSING,
+    "InternalFailureException": Trouble.PASSING,
+}
+_SERVER_ERROR = 500
+
+
+def trouble(error: Exception) -> Trouble:
+    """Classify what went wrong; an error that is not AWS's or the network's is raised."""
+    if isinstance(error, ClientError):
+        known = _BY_CODE.get(error.response.get("Error", {}).get("Code", ""))
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return known or (Trouble.PASSING if status >= _SERVER_ERROR else Trouble.BLOCKED)
+    if isinstance(error, NoCredentialsError):
+        return Trouble.BLOCKED
+    if isinstance(error, (BotoCoreError, ResponseParserError)):
+        return Trouble.PASSING
+    raise error
