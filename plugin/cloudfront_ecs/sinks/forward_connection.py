@@ -198,8 +198,8 @@ class Connection:
         except SinkBlockedError:
             raise
         except SinkUnavailableError as error:
-            cause = error.__cause__
-            if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
+            # A receiver of plain Forward takes the ClientHello for noise and hangs up.
+            if isinstance(error.__cause__, ssl.SSLError):
                 raise SinkBlockedError(f"{error} (does it speak TLS 1.2 or later?)") from error
             raise
 
