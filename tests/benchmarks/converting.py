@@ -1,0 +1,38 @@
+"""The part that both conversions share: payloads to lines of JSON on /dev/null."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from cloudfront_ecs.conversion import Conversion
+from cloudfront_ecs.transforms.user_agent import UserAgentTransform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from timing import Timing
+
+    from cloudfront_ecs import Payload
+    from cloudfront_ecs.adapters import Decoder
+
+
+def convert(decoder: Decoder, payloads: Iterable[Payload], timing: Callable[[], Timing]) -> None:
+    """Convert *payloads* as a pipeline with the ``user_agent`` transform does, and tell."""
+    conversion = Conversion(decoder, [UserAgentTransform()])
+    encode = msgspec.json.Encoder().encode_lines
+    records = size = 0
+    with Path(os.devnull).open("wb", buffering=0) as out:
+        running = timing()
+        for payload in payloads:
+            for converted in conversion.convert(payload):
+                if converted.rejects:
+                    raise SystemExit(f"refused: {converted.rejects[0].detail}")
+                lines = encode([document.body for document in converted.documents])
+                out.write(lines)
+                records += converted.read
+                size += len(lines)
+        running.tell(records, size)
