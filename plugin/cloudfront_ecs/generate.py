@@ -21,6 +21,7 @@ from cloudfront_ecs.setup.templates import PRODUCTS, templates
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from cloudfront_ecs.adapters import AdapterSpec
     from cloudfront_ecs.resources import FieldRow
 
 TEMPLATE_FOLDERS = ("component_templates", "index_templates")
@@ -67,18 +68,23 @@ def fields_block() -> str:
 
 
 def adapters_block() -> str:
-    """Return the kinds of adapters and their options as Markdown, one table for each kind."""
+    """Return the built-in adapters and their options as Markdown, one table for each kind."""
     plugins = Plugins([(importlib.import_module(name), name) for name in BUILT_IN])
-    sections = []
-    for role in ROLES:
-        for spec in sorted(plugins.specs(role).values(), key=lambda spec: spec.kind):
-            rows = [
-                (f"`{doc.name}`", doc.type, _code(doc.default), _with_example(doc.doc, doc.example))
-                for doc in describe(spec.options)
-            ]
-            table = _table(("Option", "Type", "Default", "Meaning"), rows) if rows else ""
-            sections.append(f"#### {role.capitalize()} `{spec.kind}`\n\n{spec.summary}\n\n{table}")
-    return "\n".join(section.rstrip("\n") + "\n" for section in sections)
+    return "\n".join(
+        adapter_section(role, spec)
+        for role in ROLES
+        for spec in sorted(plugins.specs(role).values(), key=lambda spec: spec.kind)
+    )
+
+
+def adapter_section(role: str, spec: AdapterSpec) -> str:
+    """Return a heading, the summary and the options of one kind of adapter."""
+    rows = [
+        (f"`{doc.name}`", doc.type, _code(doc.default), _with_example(doc.doc, doc.example))
+        for doc in describe(spec.options)
+    ]
+    table = "\n" + _table(("Option", "Type", "Default", "Meaning"), rows) if rows else ""
+    return f"#### {role.capitalize()} `{spec.kind}`\n\n{spec.summary}\n{table}"
 
 
 BLOCKS: Mapping[str, Callable[[], str]] = {"fields": fields_block, "adapters": adapters_block}

@@ -57,7 +57,7 @@ class ElasticOptions:
     tls: TlsOptions = option(TlsOptions(), doc="Certificates.")
     compress: bool = option(default=True, doc="Send bodies as gzip.")
     bulk_bytes: int = option(
-        5 * 2**20, doc="Largest bulk request, in bytes before gzip.", least=1024, most=100_000_000
+        5 * 2**20, doc="Largest bulk request, in bytes before gzip.", least=1024, most=2**30
     )
     timeout: float = option(60.0, doc="Seconds to wait for an answer.", least=0.1)
 

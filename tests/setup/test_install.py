@@ -1,0 +1,164 @@
+"""``setup``: what is compared, what is changed, and what is left alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cloudfront_ecs.errors import SinkBlockedError, SinkUnavailableError
+from cloudfront_ecs.setup.install import install, plan, shipped
+from cloudfront_ecs.setup.templates import MADE_BY, Template
+from cloudfront_ecs.sinks.elastic import ElasticOptions, sink_specs
+from sinks import scripted_bulk as faults
+from sinks.search_nodes import CONTEXT, clear, install_on, templates_for
+
+if TYPE_CHECKING:
+    from servers.search_node import SearchNode
+
+META = {"made_by": MADE_BY, "ecs_version": "9.4.0", "description": "x"}
+BODY = {
+    "index_patterns": ["a-*"],
+    "data_stream": {},
+    "priority": 250,
+    "composed_of": [],
+    "template": {
+        "settings": {"index": {"codec": "best_compression", "number_of_shards": 2}},
+        "mappings": {"properties": {"a": {"type": "keyword", "doc_values": False}}},
+    },
+    "_meta": META,
+}
+TEMPLATE = Template("index_template", "a", BODY)
+
+
+def installed(**changes: Any) -> dict[str, Any]:
+    """As a server gives it back."""
+    return {
+        "index_patterns": ["a-*"],
+        "priority": 250,
+        "composed_of": [],
+        "data_stream": {"hidden": False, "allow_custom_routing": False},
+        "template": {
+            "settings": {"index": {"number_of_shards": "2", "codec": "best_compression"}},
+            "mappings": {"properties": {"a": {"doc_values": "false", "type": "keyword"}}},
+            "aliases": {},
+        },
+        "created_date_millis": 1,
+        "_meta": META,
+        **changes,
+    }
+
+
+def test_what_is_missing_is_created() -> None:
+    step = plan(TEMPLATE, None)
+
+    assert (step.name, step.action, step.difference) == ("index template a", "create", ())
+
+
+def test_what_a_server_adds_and_rewrites_is_no_difference() -> None:
+    assert plan(TEMPLATE, installed()).action == "unchanged"
+
+
+def test_settings_may_be_written_in_dotted_names() -> None:
+    template = {
+        **installed()["template"],
+        "settings": {"index.number_of_shards": 2, "codec": "best_compression"},
+    }
+
+    assert plan(TEMPLATE, installed(template=template)).action == "unchanged"
+
+
+def test_an_update_shows_what_changes() -> None:
+    step = plan(TEMPLATE, installed(priority=200))
+
+    assert step.action == "update"
+    assert step.difference[:2] == ("--- installed", "+++ shipped")
+    assert '-  "priority": "200",' in step.difference
+    assert '+  "priority": "250",' in step.difference
+
+
+@pytest.mark.parametrize("meta", [None, {}, {"made_by": "somebody"}])
+def test_what_we_did_not_make_is_foreign(meta: object) -> None:
+    assert plan(TEMPLATE, installed(_meta=meta)).action == "foreign"
+
+
+def test_setup_is_offered_with_the_sink() -> None:
+    (spec,) = sink_specs()
+
+    assert (spec.kind, spec.options, spec.setup) == ("elastic", ElasticOptions, install)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(401, SinkBlockedError), (503, SinkUnavailableError)]
+)
+def test_a_cluster_that_refuses_ends_setup(status: int, error: type[Exception]) -> None:
+    with faults.scripted_bulk() as server:
+        server.root = (status, b"", {})
+
+        with pytest.raises(error, match=f"answered {status}"):
+            list(install(ElasticOptions(hosts=(server.url,)), CONTEXT, False))  # noqa: FBT003
+
+
+@pytest.mark.integration
+def test_setup_of_opensearch_creates_then_finds_everything_in_place(
+    opensearch: SearchNode,
+) -> None:
+    clear(opensearch)
+    options = ElasticOptions(hosts=(opensearch.url,))
+
+    actions = [
+        [step.action for step in install(options, CONTEXT, dry_run)]
+        for dry_run in (True, False, True, False)
+    ]
+
+    count = len(shipped("opensearch"))
+    assert actions == [
+        ["create"] * count, ["create"] * count, ["unchanged"] * count, ["unchanged"] * count
+    ]  # fmt: skip
+
+
+@pytest.mark.integration
+def test_setup_of_elasticsearch_creates_then_finds_everything_in_place(
+    elasticsearch: SearchNode,
+) -> None:
+    install_on(elasticsearch)
+
+    second = install_on(elasticsearch)
+
+    assert {step.action for step in second} == {"unchanged"}
+    assert len(second) == len(shipped("elasticsearch"))
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("product", ["opensearch", "elasticsearch"])
+def test_setup_repairs_what_was_changed(product: str, request: pytest.FixtureRequest) -> None:
+    node: SearchNode = request.getfixturevalue(product)
+    install_on(node)
+    changed = templates_for(node)[0]
+    body = {**changed.body, "template": {"settings": {"index": {"codec": "default"}}}}
+    assert node.call("PUT", changed.path, body).status == 200
+
+    planned = install_on(node, dry_run=True)
+    repaired = install_on(node)
+
+    expected = ["update", *["unchanged"] * (len(planned) - 1)]
+    assert [step.action for step in planned] == expected
+    assert [step.action for step in repaired] == expected
+    assert {step.action for step in install_on(node)} == {"unchanged"}
+
+
+@pytest.mark.integration
+def test_setup_leaves_foreign_templates_alone(opensearch: SearchNode) -> None:
+    clear(opensearch)
+    foreign = {"index_patterns": ["logs-cloudfront.standard-*"], "priority": 300}
+    path = "/_index_template/logs-cloudfront.standard"
+    opensearch.call("PUT", path, foreign)
+
+    steps = install_on(opensearch)
+
+    actions = {step.name: step.action for step in steps}
+    assert actions["index template logs-cloudfront.standard"] == "foreign"
+    assert list(actions.values()).count("create") == len(steps) - 1
+    answer = opensearch.call("GET", path)
+    assert answer.body["index_templates"][0]["index_template"]["priority"] == 300
+    clear(opensearch)
