@@ -65,12 +65,14 @@ class _Claim:
         ready: The time before which it is not offered again.
         failures: How many readings broke off.
         failed: Whether the latest one did.
+        sequence: That of the receipt it is in flight under, or 0.
     """
 
     stored: StoredObject
     ready: float = 0.0
     failures: int = 0
     failed: bool = False
+    sequence: int = 0
 
 
 class S3Listing:
@@ -120,6 +122,7 @@ class S3Listing:
         claim = self._take(receipt)
         if claim is None:
             return
+        del self._held[claim.stored.key]
         self._settled.add(claim.stored.key, claim.stored.etag or "")
         try:
             self._settled.store()
@@ -131,7 +134,6 @@ class S3Listing:
         claim = self._take(receipt)
         if claim is None:
             return
-        self._held[claim.stored.key] = claim
         claim.ready = self._clock()
         if claim.failed:
             claim.failures += 1
@@ -220,6 +222,7 @@ class S3Listing:
             problem = error
         self._sequence += 1
         origin = self._objects.origin(claim.stored)
+        claim.sequence = self._sequence
         receipt = Receipt(origin.place, self._sequence, claim)
         return Payload(receipt, origin, self._chunks(claim, problem))
 
@@ -245,9 +248,7 @@ class S3Listing:
     def _take(self, receipt: Receipt) -> _Claim | None:
         """Return the claim of a receipt that is in flight, and end it."""
         claim = receipt.token
-        if not isinstance(claim, _Claim) or self._held.get(claim.stored.key) is not claim:
+        if not isinstance(claim, _Claim) or claim.sequence != receipt.sequence:
             return None
-        if claim in self._returned:
-            return None
-        del self._held[claim.stored.key]
+        claim.sequence = 0
         return claim

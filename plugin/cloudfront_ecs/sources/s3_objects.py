@@ -106,27 +106,31 @@ class S3Objects:
         self._sleep = sleep
         self._overwritten: set[StoredObject] = set()
 
-    def identified(self, stored: StoredObject) -> StoredObject:
+    def identified(self, stored: StoredObject, notice: bytes = b"") -> StoredObject:
         """Return *stored* with a version or an ETag, asking S3 where neither is known.
 
         An object found overwritten by an earlier ``read`` stands for what is there now.
+
+        Args:
+            stored: The object as it was named.
+            notice: What named it; kept if it turns out to be gone.
 
         Raises:
             PayloadError: There is no such object.
             SourceError: S3 did not say.
         """
         if stored in self._overwritten:
-            return self.current(replace(stored, version=None))
+            return self.current(replace(stored, version=None), notice)
         if stored.true_version or stored.etag:
             return stored
-        return self.current(stored)
+        return self.current(stored, notice)
 
-    def current(self, stored: StoredObject) -> StoredObject:
+    def current(self, stored: StoredObject, notice: bytes = b"") -> StoredObject:
         """Return the newest version of an object as S3 describes it now."""
         try:
             head = self._client.head_object(Bucket=stored.bucket, Key=stored.key)
         except (ClientError, BotoCoreError) as error:
-            raise s3_error(stored.place, error) from error
+            raise s3_error(stored.place, error, notice) from error
         return replace(
             stored,
             version=head.get("VersionId"),

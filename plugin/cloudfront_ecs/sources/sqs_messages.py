@@ -64,6 +64,11 @@ class QueueMessage:
     warned: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
+    @property
+    def raw(self) -> bytes:
+        """The body as bytes, for dead letters."""
+        return self.body.encode("utf-8", "surrogatepass")
+
 
 class SqsMessages:
     """Receives the messages of one queue and keeps them hidden until they are ended."""

@@ -184,7 +184,6 @@ class SqsQueue:
 
     def _unpack(self, message: QueueMessage) -> None:
         """Turn a message into parts; end it at once if there is nothing to do."""
-        raw = message.body.encode("utf-8", "surrogatepass")
         settled = self._settled.get(message.id, set())
         unpacked = _Unpacked(message, 0, settled)
         parts: list[_Claim] = []
@@ -198,7 +197,7 @@ class SqsQueue:
             parts.append(_Claim(unpacked, "notice", problem=error))
         else:
             parts += [
-                _Claim(unpacked, stored, stored, self._foreign(stored, raw))
+                _Claim(unpacked, stored, stored, self._foreign(stored, message.raw))
                 for stored in notice.objects
             ]
             if notice.unreadable:
@@ -217,14 +216,14 @@ class SqsQueue:
 
     def _hand_out(self, claim: _Claim) -> Payload:
         self._sequence += 1
-        message = claim.source.message
-        stored = claim.stored
+        message, stored = claim.source.message, claim.stored
         if stored is None:
             place = f"{self._messages.queue_url}#{message.id}"
             origin = Origin(place, ("sqs", self._messages.queue_url, message.id))
         else:
             try:
-                stored = stored if claim.problem else self._objects.identified(stored)
+                if claim.problem is None:
+                    stored = self._objects.identified(stored, message.raw)
             except (PayloadError, SourceError) as error:
                 claim.problem = error
             origin = self._objects.origin(stored)
@@ -232,12 +231,11 @@ class SqsQueue:
         return Payload(receipt, origin, self._chunks(claim, stored))
 
     def _chunks(self, claim: _Claim, stored: StoredObject | None) -> Iterator[bytes]:
-        raw = claim.source.message.body.encode("utf-8", "surrogatepass")
         try:
             if claim.problem is not None:
                 raise claim.problem
             assert stored is not None
-            yield from self._objects.read(stored, raw)
+            yield from self._objects.read(stored, claim.source.message.raw)
         except SourceError:
             claim.source.failed = True
             raise
