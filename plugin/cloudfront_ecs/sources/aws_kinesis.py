@@ -69,11 +69,11 @@ class KinesisOptions(aws.AwsOptions):
     def first_position(self, now: float) -> Position:
         """Return where shards begin that were never read; *now* is the service's time.
 
-        ``latest`` means from *now* on.  The iterator of that name would skip whatever came
-        between two attempts to read the first record.
+        ``latest`` means from *now* on, also after a restart before the first record.
         """
         if self.start in ("trim_horizon", "latest"):
-            return TRIM_HORIZON if self.start == "trim_horizon" else Position.at(now)
+            latest = Position("LATEST", f"{now:.3f}")
+            return TRIM_HORIZON if self.start == "trim_horizon" else latest
         try:
             start = datetime.fromisoformat(self.start)
         except ValueError:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cloudfront_ecs.delivery.checkpoints import Checkpoint
 from cloudfront_ecs.delivery.watermark import Watermark
-from cloudfront_ecs.sources.kinesis_stream import TRIM_HORIZON, Position
+from cloudfront_ecs.sources.kinesis_stream import LATEST, TRIM_HORIZON, Position
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,6 +43,7 @@ class ShardReader:
         watermark: The end of what is settled without a hole.
         iterator: For the next call, if there is one.
         due: When the next call is allowed, on the monotonic clock.
+        at_tip: The first iterator may be ``LATEST``.
         ticket: Counts up whenever an answer that is under way must no longer be used.
         busy: A call is under way.
         failures: Failed calls in a row.
@@ -59,6 +60,7 @@ class ShardReader:
     watermark: Watermark[Position] = field(init=False)
     iterator: str | None = None
     due: float = 0.0
+    at_tip: bool = False
     ticket: int = 0
     busy: bool = False
     failures: int = 0
@@ -83,6 +85,11 @@ class ShardReader:
         """Return what is safe to store."""
         settled = self.watermark.value
         return Checkpoint(settled.text(), settled.arrived, self.finished)
+
+    def begin(self) -> Position:
+        """Return the position for the next iterator."""
+        at_tip, self.at_tip = self.at_tip, False
+        return LATEST if at_tip else self.position
 
     def take(self, page: Page, sequence: int, began: float, idle: float) -> None:
         """Go on behind *page*, whose messages, if any, are in flight as *sequence*.
@@ -212,6 +219,7 @@ class ShardBook:
         self, shards: Mapping[str, Shard], reading: Mapping[str, ShardReader]
     ) -> Iterator[ShardReader]:
         """Yield a reader for every listed shard that may be read and is not yet."""
+        at_tip = self._first and self._start.kind == LATEST.kind
         checkpoints = self._checkpoints(shards)
         for shard in shards.values():
             checkpoint = checkpoints[shard.id]
@@ -219,7 +227,7 @@ class ShardBook:
                 continue
             if all(self._is_done(parent, checkpoints, reading) for parent in shard.parents):
                 position = Position.parse(checkpoint.position, checkpoint.time)
-                yield ShardReader(shard, self.place(shard.id), position)
+                yield ShardReader(shard, self.place(shard.id), position, at_tip=at_tip)
 
     def _checkpoints(self, shards: Mapping[str, Shard]) -> dict[str, Checkpoint]:
         """Return the checkpoint of every listed shard; new shards get one."""

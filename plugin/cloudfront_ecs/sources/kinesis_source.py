@@ -176,7 +176,7 @@ class KinesisSource:
                 return
             reader.busy = True
             if reader.iterator is None:
-                call = partial(self._stream.iterator, reader.shard.id, reader.position)
+                call = partial(self._stream.iterator, reader.shard.id, reader.begin())
                 self._calls.submit(Call(now, reader, reader.ticket), call)
             else:
                 read = partial(self._stream.records, reader.iterator, self._options.limit)

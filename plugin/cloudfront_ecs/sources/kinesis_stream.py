@@ -32,9 +32,8 @@ class Position(NamedTuple):
     """Where reading a shard goes on.
 
     Attributes:
-        kind: The type of shard iterator: ``AFTER_SEQUENCE_NUMBER``, ``AT_TIMESTAMP`` or
-            ``TRIM_HORIZON``.  ``LATEST`` is left out on purpose: asked for twice, it
-            skips what came in between.
+        kind: The type of shard iterator.  ``LATEST`` is only asked for once and stored as a
+            time: asked for twice, it skips what came in between.
         value: The sequence number, or the time in epoch seconds.
         arrived: When the record at a sequence number came to the stream, epoch seconds.
     """
@@ -64,7 +63,7 @@ class Position(NamedTuple):
 
     def text(self) -> str:
         """Return the position as it is stored: digits, ``@`` and a time, or a word."""
-        if self.kind == "AT_TIMESTAMP":
+        if self.kind in ("AT_TIMESTAMP", "LATEST"):
             return f"@{self.value}"
         return self.value or "trim_horizon"
 
@@ -75,6 +74,7 @@ class Position(NamedTuple):
 
 
 TRIM_HORIZON = Position("TRIM_HORIZON")
+LATEST = Position("LATEST")
 
 
 @dataclass(frozen=True, slots=True)
