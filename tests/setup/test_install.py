@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cloudfront_ecs.batches import Document
 from cloudfront_ecs.errors import SinkBlockedError, SinkUnavailableError
 from cloudfront_ecs.setup.install import install, plan, shipped
+from cloudfront_ecs.setup.streams import missing_properties
 from cloudfront_ecs.setup.templates import MADE_BY, Template
-from cloudfront_ecs.sinks.elastic import ElasticOptions, sink_specs
+from cloudfront_ecs.sinks.elastic import ElasticOptions, open_sink, sink_specs
 from sinks import scripted_bulk as faults
 from sinks.search_nodes import CONTEXT, clear, install_on, templates_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from servers.search_node import SearchNode
 
 META = {"made_by": MADE_BY, "ecs_version": "9.4.0", "description": "x"}
@@ -126,7 +130,7 @@ def test_setup_of_elasticsearch_creates_then_finds_everything_in_place(
     second = install_on(elasticsearch)
 
     assert {step.action for step in second} == {"unchanged"}
-    assert len(second) == len(shipped("elasticsearch"))
+    assert len(second) >= len(shipped("elasticsearch"))
 
 
 @pytest.mark.integration
@@ -141,10 +145,72 @@ def test_setup_repairs_what_was_changed(product: str, request: pytest.FixtureReq
     planned = install_on(node, dry_run=True)
     repaired = install_on(node)
 
-    expected = ["update", *["unchanged"] * (len(planned) - 1)]
-    assert [step.action for step in planned] == expected
-    assert [step.action for step in repaired] == expected
+    for steps in (planned, repaired):
+        first, *others = [step.action for step in steps]
+        assert first == "update"
+        assert set(others) == {"unchanged"}
     assert {step.action for step in install_on(node)} == {"unchanged"}
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("product", ["opensearch", "elasticsearch"])
+def test_setup_adds_new_fields_to_data_streams_that_exist(
+    product: str, request: pytest.FixtureRequest, unique: Callable[[str], str]
+) -> None:
+    node: SearchNode = request.getfixturevalue(product)
+    namespace = unique("n").replace("-", "")
+    install_on(node)
+    _shape_without_urls(node, f"logs-cloudfront.standard-{namespace}")
+    sink = open_sink(ElasticOptions(hosts=(node.url,), namespace=namespace), CONTEXT)
+    body = {"@timestamp": "2026-11-20T10:00:00Z", "url": {"domain": "a"}}
+    document = Document("a", "cloudfront.standard", 0, body)
+    before = sink.write([document])
+
+    steps = {step.name: step for step in install_on(node)}
+
+    after = sink.write([document])
+    sink.close()
+    step = steps[f"mappings of data stream logs-cloudfront.standard-{namespace}"]
+    assert len(before.rejected) == 1
+    assert after.stored == 1
+    assert step.action == "update"
+    assert "+ url.domain keyword" in step.difference
+    assert {step.action for step in install_on(node)} == {"unchanged"}
+
+
+def _shape_without_urls(node: SearchNode, stream: str) -> None:
+    """Make a data stream as an older version would have, without ``url``."""
+    shaped = next(
+        template
+        for template in templates_for(node)
+        if template.name == "logs-cloudfront.standard@mappings"
+    )
+    properties = shaped.body["template"]["mappings"]["properties"]
+    older = {name: mapping for name, mapping in properties.items() if name != "url"}
+    mappings = {"dynamic": "strict", "properties": older}
+    node.call("PUT", shaped.path, {**shaped.body, "template": {"mappings": mappings}})
+    action = {"create": {"_index": stream, "_id": "first"}}
+    node.call("POST", "/_bulk", [action, {"@timestamp": "2026-11-20T10:00:00Z"}])
+
+
+@pytest.mark.parametrize(
+    ("declared", "present", "missing"),
+    [
+        pytest.param({"a": {"type": "ip"}}, {"a": {"type": "ip"}}, {}, id="all-there"),
+        pytest.param({"a": {"type": "ip"}}, {"a": {"type": "long"}}, {}, id="another-type"),
+        pytest.param({"a": {"type": "ip"}}, {}, {"a": {"type": "ip"}}, id="a-field"),
+        pytest.param(
+            {"a": {"properties": {"b": {"type": "ip"}, "c": {"type": "ip"}}}},
+            {"a": {"properties": {"b": {"type": "ip"}}}},
+            {"a": {"properties": {"c": {"type": "ip"}}}},
+            id="part-of-an-object",
+        ),
+    ],
+)
+def test_only_fields_that_are_missing_are_added(
+    declared: dict[str, Any], present: dict[str, Any], missing: dict[str, Any]
+) -> None:
+    assert missing_properties(declared, present) == missing
 
 
 @pytest.mark.integration

@@ -10,6 +10,7 @@ import contextlib
 import gzip
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections import deque
@@ -19,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from servers.certificates import Certificate
 
 ROOT = {"version": {"distribution": "opensearch", "number": "2.19.4"}}
 CONFLICT = {
@@ -192,6 +195,7 @@ class ScriptedBulk:
         always: The fault of every request that the script does not cover.
         most_bytes: A larger body (inflated) is answered with an empty 413.
         templates: Names for which there is an index template; None: for all.
+        template_status: The answer for templates that are there.
         root: The answer to GET /, and its status.
     """
 
@@ -206,11 +210,13 @@ class ScriptedBulk:
     others: list[tuple[str, str, Mapping[str, str]]] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
     port: int = 0
+    scheme: str = "http"
+    template_status: int = 200
 
     @property
     def url(self) -> str:
         """Where it answers."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def bulk(self, exchange: Exchange) -> None:
         """Answer one bulk request."""
@@ -233,7 +239,8 @@ class ScriptedBulk:
             return
         name = path.rpartition("/")[2]
         is_there = self.templates is None or name in self.templates
-        exchange.answer(200 if "_index_template" in path and is_there else 404)
+        found = self.template_status if "_index_template" in path else 404
+        exchange.answer(found if is_there else 404)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -262,13 +269,23 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of handshakes and connections that a client broke off."""
+
+
 @contextlib.contextmanager
-def scripted_bulk() -> Iterator[ScriptedBulk]:
-    """Run a server on a port of its own."""
-    scripted = ScriptedBulk()
+def scripted_bulk(certificate: Certificate | None = None) -> Iterator[ScriptedBulk]:
+    """Run a server on a port of its own, with TLS when it has a certificate."""
+    scripted = ScriptedBulk(scheme="https" if certificate else "http")
     handler = type("_Handler", (Handler,), {"scripted": scripted})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.daemon_threads = True
+    with _Server(("127.0.0.1", 0), handler) as server:
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate.chain, certificate.key)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         scripted.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import socket
+import ssl
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from cloudfront_ecs.adapters import AdapterContext
 from cloudfront_ecs.batches import Document
-from cloudfront_ecs.errors import SinkBlockedError, SinkUnavailableError
+from cloudfront_ecs.errors import ConfigError, SinkBlockedError, SinkUnavailableError
 from cloudfront_ecs.normalize.ecs import AccessDocument, DataStream, Url
 from cloudfront_ecs.options import parse
 from cloudfront_ecs.sinks.elastic import ElasticOptions, ElasticSink, check, open_sink
+from cloudfront_ecs.sinks.elastic_options import TlsOptions
 from sinks import scripted_bulk as faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from servers.certificates import Certificate
     from sinks.scripted_bulk import Exchange, ScriptedBulk
 
 CONTEXT = AdapterContext("search")
@@ -430,6 +434,58 @@ def test_an_unreachable_server_is_named() -> None:
     sink.close()
 
 
+def fingerprint(certificate: Certificate) -> str:
+    der = ssl.PEM_cert_to_DER_cert(certificate.chain.read_text("ascii"))
+    return hashlib.sha256(der).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "trust",
+    [
+        pytest.param(lambda made: {"ca": str(made.authority)}, id="authority"),
+        pytest.param(lambda made: {"fingerprint": fingerprint(made)}, id="fingerprint"),
+        pytest.param(lambda _: {"verify": False}, id="blind"),
+    ],
+)
+def test_tls_with_a_trusted_node(
+    certificate: Certificate, trust: Callable[[Certificate], dict[str, Any]]
+) -> None:
+    with faults.scripted_bulk(certificate) as server:
+        options = ElasticOptions(hosts=(server.url,), tls=TlsOptions(**trust(certificate)))
+        sink = open_sink(options, CONTEXT)
+
+        result = sink.write([document("a")])
+
+        sink.close()
+    assert result.stored == 1
+
+
+@pytest.mark.parametrize(
+    "tls",
+    [
+        pytest.param({}, id="unknown-authority"),
+        pytest.param({"fingerprint": "00" * 32}, id="other"),
+    ],
+)
+def test_tls_with_a_stranger_sends_nothing(certificate: Certificate, tls: dict[str, Any]) -> None:
+    with faults.scripted_bulk(certificate) as server:
+        sink = open_sink(ElasticOptions(hosts=(server.url,), tls=TlsOptions(**tls)), CONTEXT)
+
+        with pytest.raises(SinkUnavailableError, match=r"no TLS connection: .*check 'tls'"):
+            sink.write([document("a")])
+
+        sink.close()
+    assert not server.seen
+    assert not server.others
+
+
+def test_a_certificate_file_that_is_not_there_is_named() -> None:
+    options = ElasticOptions(hosts=("https://localhost:1",), tls=TlsOptions(ca="/no/such.pem"))
+
+    with pytest.raises(ConfigError, match=r"sinks\.search\.tls: ca, cert or key cannot be used"):
+        open_sink(options, CONTEXT)
+
+
 @pytest.mark.parametrize(
     ("options", "header"),
     [
@@ -505,6 +561,20 @@ def test_check_names_the_product_and_missing_templates(server: ScriptedBulk) -> 
     assert sentence.startswith(f"OpenSearch 2.19.4 at {server.url}; warning: no index template")
     assert "logs-cloudfront.realtime (run 'cloudfront-ecs setup')" in sentence
     assert "logs-cloudfront.standard" not in sentence
+
+
+def test_check_says_when_it_may_not_look(server: ScriptedBulk) -> None:
+    server.template_status = 403
+
+    sentence = check(ElasticOptions(hosts=(server.url,)), CONTEXT)
+
+    assert sentence.endswith("warning: this account may not see whether index templates are there")
+
+
+def test_an_account_that_may_only_write_writes(server: ScriptedBulk, sink: ElasticSink) -> None:
+    server.template_status = 403
+
+    assert sink.write(documents(2)).stored == 2
 
 
 def test_check_is_content_when_templates_are_there(server: ScriptedBulk) -> None:

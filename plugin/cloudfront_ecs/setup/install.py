@@ -17,6 +17,7 @@ import msgspec
 from cloudfront_ecs.adapters import SetupStep
 from cloudfront_ecs.errors import SinkBlockedError
 from cloudfront_ecs.resources import json_files
+from cloudfront_ecs.setup.streams import extend_streams
 from cloudfront_ecs.setup.templates import MADE_BY, Template
 from cloudfront_ecs.sinks.cluster import Cluster, refused
 
@@ -60,11 +61,15 @@ def apply(cluster: Cluster, templates: Iterable[Template], *, dry_run: bool) -> 
         SinkUnavailableError: The cluster did not answer.
         SinkBlockedError: It refused a template, or to show it.
     """
+    ours: list[Template] = []
     for template in templates:
         step = plan(template, _installed(cluster, template))
         if step.action in ("create", "update") and not dry_run:
             _put(cluster, template)
+        if step.action != "foreign":
+            ours.append(template)
         yield step
+    yield from extend_streams(cluster, ours, dry_run=dry_run)
 
 
 def plan(template: Template, installed: dict[str, Any] | None) -> SetupStep:

@@ -72,11 +72,16 @@ def templates(product: str, rows: Sequence[FieldRow]) -> Iterator[Template]:
     """Yield the templates of *product*, each after those it is composed of."""
     yield Template("component_template", SETTINGS, _settings(product))
     for dataset, log in DATASETS.items():
-        mappings = f"logs-{dataset}@mappings"
+        mappings = mappings_name(dataset)
         fields = declared(row for row in rows if row.log in ("any", log))
         body = _mappings(product, dataset, fields)
         yield Template("component_template", mappings, body)
         yield Template("index_template", f"logs-{dataset}", _index_template(dataset, mappings))
+
+
+def mappings_name(dataset: str) -> str:
+    """Return the name of the component template with the fields of *dataset*."""
+    return f"logs-{dataset}@mappings"
 
 
 def declared(rows: Iterable[FieldRow]) -> dict[str, str]:

@@ -105,8 +105,7 @@ class ElasticSink:
                 _exists(self._cluster, f"/_index_template/logs-{dataset}") is False
             ):
                 raise SinkBlockedError(
-                    f"sinks.{self._name}: no index template for {stream} "
-                    f"(run 'cloudfront-ecs setup')"
+                    f"sinks.{self._name}: no index template for {stream} ({_SETUP})"
                 )
             self._streams[dataset] = self._stream(stream, dataset)
 
@@ -181,11 +180,12 @@ class ElasticSink:
         tally.add(request, items)
 
 
+_SETUP = "run 'cloudfront-ecs setup'"
 _BLOCKED_HINTS = {
-    400: "run 'cloudfront-ecs setup' and look at the data stream",
+    400: f"{_SETUP} and look at the data stream",
     401: "the credentials are refused",
     403: "the account lacks permissions, or the index is read-only",
-    404: "run 'cloudfront-ecs setup'",
+    404: _SETUP,
     429: "the disk is full: make room, then take the block off the index",
 }
 """What to do, by the status of an item."""
@@ -207,22 +207,20 @@ def open_sink(options: ElasticOptions, context: AdapterContext) -> ElasticSink:
 
 def check(options: ElasticOptions, context: AdapterContext) -> str:
     """Ask the cluster what it is and whether it is prepared; see ``SinkSpec.check``."""
+    names = [f"logs-{dataset}" for dataset in DATASETS]
     cluster = Cluster(options, context.name)
     try:
         product = cluster.product()
-        missing = _missing_templates(cluster)
+        there = {name: _exists(cluster, f"/_index_template/{name}") for name in names}
     finally:
         cluster.close()
     found = f"{product} at {', '.join(options.hosts)}"
+    missing = [name for name, is_there in there.items() if is_there is False]
     if missing:
-        names = ", ".join(missing)
-        return f"{found}; warning: no index template {names} (run 'cloudfront-ecs setup')"
+        return f"{found}; warning: no index template {', '.join(missing)} ({_SETUP})"
+    if None in there.values():
+        return f"{found}; warning: this account may not see whether index templates are there"
     return f"{found}; index templates are there"
-
-
-def _missing_templates(cluster: Cluster) -> list[str]:
-    names = [f"logs-{dataset}" for dataset in DATASETS]
-    return [name for name in names if _exists(cluster, f"/_index_template/{name}") is False]
 
 
 def _exists(cluster: Cluster, path: str) -> bool | None:
