@@ -37,6 +37,11 @@ def answers(*values: Any) -> Any:
     return script
 
 
+def reset_after_message(peer: Peer) -> None:
+    peer.message()
+    peer.reset()
+
+
 def test_a_batch_is_acked_chunk_by_chunk() -> None:
     batch = documents()
 
@@ -102,7 +107,7 @@ def test_an_ack_may_come_byte_by_byte() -> None:
         pytest.param(answers(b"\x81\xa3ack\xb8AAEC"), "no ack within 0.5 s", id="half"),
         pytest.param(silent, "no ack within 0.5 s", id="none"),
         pytest.param(acks(0), "connection", id="closed"),
-        pytest.param(lambda peer: peer.reset(), "connection|sending failed", id="reset"),
+        pytest.param(reset_after_message, "connection|sending failed", id="reset"),
     ],
 )
 def test_without_its_ack_nothing_is_taken(script: Any, problem: str) -> None:
