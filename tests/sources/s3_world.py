@@ -88,7 +88,7 @@ class World:
     def source(self, **options: Any) -> Source:
         """Open the source; it is closed with the world."""
         if "bucket" not in options:
-            options.setdefault("queue_url", self.queue_url)
+            options = {"queue_url": self.queue_url, "wait_seconds": 1, **options}
         parsed = AwsS3Options(endpoint_url=self.aws.endpoint, **options)
         source = open_source(parsed, AdapterContext("logs", self.state))
         self._open.callback(source.close)

@@ -34,6 +34,7 @@ def _world(aws: MotoServer, unique: Callable[[str], str], tmp_path: Path) -> Ite
         pytest.param({"queue_url": QUEUE, "prefix": "x/"}, "'prefix' belongs", id="prefix"),
         pytest.param({"queue_url": QUEUE, "start_after": "x"}, "'start_after'", id="start"),
         pytest.param({"bucket": "b", "buckets": ["b"]}, "'buckets' belongs", id="buckets"),
+        pytest.param({"queue_url": QUEUE, "wait_seconds": 0}, "least allowed", id="no-wait"),
         pytest.param({"queue_url": QUEUE, "wait_seconds": 21}, "largest allowed", id="wait"),
         pytest.param({"queue_url": QUEUE, "visibility_timeout": 0}, "least allowed", id="hidden"),
         pytest.param({"queue": QUEUE}, "did you mean 'queue_url'", id="misspelt"),

@@ -48,7 +48,10 @@ class AwsS3Options(aws.AwsOptions):
         most=43_200,
     )
     wait_seconds: int = option(
-        20, doc="Queue: seconds that one receive may wait for a message.", least=0, most=20
+        2,
+        doc="Queue: seconds that one receive waits for a message; stopping waits for its end.",
+        least=1,
+        most=20,
     )
     max_receives: int = option(
         5, doc="Queue: receives of an unreadable message until it is a dead letter.", least=1

@@ -4,6 +4,8 @@ From receive until delete a thread renews the visibility timeout of every messag
 it.  The renewing ends when SQS says that the message is not ours any more, and before the
 twelve hours SQS allows in total: then the message becomes visible again by itself.
 
+``receive`` may be called in a thread of its own; everything else belongs to one thread.
+
 Facts: deleting with an old receipt handle does no harm; a receive waits whole seconds, and
 one that does not wait asks only some of SQS's servers, so it may find nothing although there
 is something.  boto3 clients may be used by several threads.
@@ -101,7 +103,6 @@ class SqsMessages:
         Raises:
             SourceError: SQS could not be asked.
         """
-        self._delete_again()
         try:
             answer = self._client.receive_message(
                 QueueUrl=self.queue_url,
@@ -132,7 +133,7 @@ class SqsMessages:
         return received
 
     def delete(self, message: QueueMessage) -> None:
-        """Delete a message for good; if SQS does not answer, it is tried again later."""
+        """Delete a message for good; if SQS does not answer, ``delete_again`` does."""
         with message.lock:
             try:
                 self._client.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message.handle)
@@ -142,6 +143,12 @@ class SqsMessages:
                     self._undeleted.append(message)
                     return
             self._held.pop(message.handle, None)
+
+    def delete_again(self) -> None:
+        """Delete the messages that could not be deleted before."""
+        undeleted, self._undeleted = self._undeleted, []
+        for message in undeleted:
+            self.delete(message)
 
     def give_back(self, message: QueueMessage, delay: float = 0.0) -> None:
         """Make a message visible again after *delay* seconds, or at once."""
@@ -161,7 +168,6 @@ class SqsMessages:
         Raises:
             SourceError: SQS could not be asked.
         """
-        self._delete_again()
         try:
             answer = self._client.get_queue_attributes(
                 QueueUrl=self.queue_url, AttributeNames=list(_COUNTS)
@@ -170,16 +176,20 @@ class SqsMessages:
             raise self._error(error) from error
         return sum(int(answer["Attributes"].get(name, 0)) for name in _COUNTS)
 
+    def give_back_all(self) -> None:
+        """Give back every message in our hands that is not settled."""
+        self.delete_again()
+        for message in list(self._held.values()):
+            if message not in self._undeleted:
+                self.give_back(message)
+
     def close(self) -> None:
         """Give back every message in our hands and end the heartbeat.  Safe to call twice."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=5.0)
             self._thread = None
-        self._delete_again()
-        for message in list(self._held.values()):
-            if message not in self._undeleted:
-                self.give_back(message)
+        self.give_back_all()
         self._client.close()
 
     def renew(self) -> None:
@@ -220,11 +230,6 @@ class SqsMessages:
         self._client.change_message_visibility(
             QueueUrl=self.queue_url, ReceiptHandle=message.handle, VisibilityTimeout=seconds
         )
-
-    def _delete_again(self) -> None:
-        undeleted, self._undeleted = self._undeleted, []
-        for message in undeleted:
-            self.delete(message)
 
     def _error(self, error: Exception) -> SourceError:
         if not isinstance(error, ClientError):

@@ -15,7 +15,6 @@ for want of rights, for one, comes again after a growing pause.
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -23,10 +22,11 @@ from typing import TYPE_CHECKING
 
 from cloudfront_ecs.batches import Origin, Payload, Receipt
 from cloudfront_ecs.errors import PayloadError, SourceError
+from cloudfront_ecs.sources.background import Background
 from cloudfront_ecs.sources.s3_notices import read_notice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from cloudfront_ecs.errors import CloudFrontEcsError
     from cloudfront_ecs.sources.s3_objects import S3Objects, StoredObject
@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 MOST_DOUBLINGS = 6
 """An object that cannot be read is tried again after 2, 4, … 64 seconds, then each 64."""
 
+PATIENCE = 3.0
+"""Seconds beyond its long poll for which the end of a receive is waited for."""
+
 _REMEMBERED = 10_000
 
 
@@ -45,12 +48,12 @@ class Rules:
     """What is asked of messages.
 
     Attributes:
-        wait_seconds: The longest one receive may wait for a message.
+        wait_seconds: How long one receive waits for a message.
         max_receives: Receives of an unreadable message before it is a dead letter.
         buckets: The only buckets read from, or empty for any.
     """
 
-    wait_seconds: int = 20
+    wait_seconds: int = 2
     max_receives: int = 5
     buckets: frozenset[str] = frozenset()
 
@@ -102,29 +105,31 @@ class SqsQueue:
         objects: S3Objects,
         rules: Rules,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Read *objects* that *messages* name, by *rules*."""
         self._messages = messages
         self._objects = objects
         self._rules = rules
         self._clock = clock
-        self._sleep = sleep
+        self._receiving = Background[str](1, "sqs-receive")
         self._waiting: deque[_Claim] = deque()
         self._settled: dict[str, set[object]] = {}  # by message id, of messages given back
         self._sequence = 0
         self._empty_answers = 0
         self._next_count = clock()
         self._noted: SourceError | None = None
+        self._closed = False
 
     def poll(self, timeout: float) -> Payload | None:
         """Return the next object that a message names, or None.
 
-        Nothing is received while objects of earlier messages wait to be asked for.
+        Nothing is received while objects of earlier messages wait to be asked for.  A
+        receive goes on in the background when *timeout* is shorter than its long poll.
         """
         if self._noted is not None:
             noted, self._noted = self._noted, None
             raise noted
+        self._messages.delete_again()
         deadline = self._clock() + timeout
         while True:
             while self._waiting:
@@ -132,17 +137,16 @@ class SqsQueue:
                 if not claim.source.message.lost:
                     return self._hand_out(claim)
                 self._end(claim, settled=False)
-            left = max(0.0, deadline - self._clock())
-            wait = min(self._rules.wait_seconds, math.floor(left))
-            received = self._messages.receive(wait)
-            for message in received:
-                self._unpack(message)
-            if received:
-                self._empty_answers = 0
-            elif wait < 1:
-                self._sleep(max(0.0, deadline - self._clock()))
-            if not self._waiting and self._clock() >= deadline:
+            if not self._receiving.full:
+                self._receiving.submit("receive", self._receive)
+            answer = self._receiving.next(deadline - self._clock())
+            if answer is None:
                 return None
+            if answer.error is not None:
+                raise answer.error
+            for message in answer.result:
+                self._empty_answers = 0
+                self._unpack(message)
 
     def settle(self, receipt: Receipt) -> None:
         """Delete the message once this was the last of its objects."""
@@ -159,7 +163,8 @@ class SqsQueue:
     def drained(self) -> bool:
         """Say whether the queue is empty, also of messages that others hold.
 
-        SQS counts approximately, so it is asked twice, at least a second apart.
+        SQS counts approximately, so it is asked twice, at least a second apart.  What a
+        receive under way has been given is counted as hidden.
         """
         now = self._clock()
         if self._waiting or self._messages.held:
@@ -177,10 +182,23 @@ class SqsQueue:
         return self._empty_answers > 1
 
     def close(self) -> None:
-        """Give back every message that is not settled.  Safe to call twice."""
+        """Give back every message that is not settled.  Safe to call twice.
+
+        A receive under way is waited for: what it brings would stay hidden otherwise.
+        """
+        if self._closed:
+            return
+        self._closed = True
         self._waiting.clear()
+        self._messages.give_back_all()
+        if self._receiving.full:
+            self._receiving.next(self._rules.wait_seconds + PATIENCE)
+        self._receiving.close()
         self._messages.close()
         self._objects.close()
+
+    def _receive(self) -> Sequence[QueueMessage]:
+        return self._messages.receive(self._rules.wait_seconds)
 
     def _unpack(self, message: QueueMessage) -> None:
         """Turn a message into parts; end it at once if there is nothing to do."""
