@@ -80,6 +80,17 @@ def document(name: str = "a") -> Document:
             End.BLOCKED,
             id="too-many-shards",
         ),
+        pytest.param(
+            Item(
+                400,
+                Cause(
+                    "document_parsing_exception",
+                    "Preview of field's value: 'only write ops with an op_type of create'",
+                ),
+            ),
+            End.REJECTED,
+            id="words-of-a-viewer",
+        ),
         pytest.param(Item(400, Cause("index_closed_exception")), End.BLOCKED, id="closed"),
         pytest.param(Item(418), End.RETRY, id="never-seen-before"),
     ],

@@ -529,6 +529,9 @@ def test_credentials_are_sent(
         pytest.param({"namespace": "a-b"}, "may not hold", id="hyphen"),
         pytest.param({"namespace": "Edge"}, "lower case", id="upper-case"),
         pytest.param({"tls": {"key": "k.pem"}}, "'key' is given without 'cert'", id="key-alone"),
+        pytest.param(
+            {"hosts": ["http://h"], "tls": {"verify": False}}, "no host is reached", id="no-tls"
+        ),
         pytest.param({"aws_sigv4": "es"}, "unknown option 'aws_sigv4'", id="not-yet"),
     ],
 )

@@ -35,6 +35,11 @@ DETAIL_LENGTH = 400
 _CONFIGURATION_TYPES = frozenset(
     {"index_closed_exception", "invalid_index_name_exception", "security_exception"}
 )
+# Parsing errors quote the value they stumbled over, and a viewer can put any words into a URL:
+# only the reasons of these types are the server's own words.
+_ABOUT_REQUESTS = frozenset(
+    {"illegal_argument_exception", "validation_exception", "action_request_validation_exception"}
+)
 _CONFIGURATION_REASONS = (
     "only write ops with an op_type of create",  # a data stream, and another operation
     "no write index is defined",  # an alias
@@ -61,9 +66,11 @@ class Cause(msgspec.Struct):
     @property
     def is_configuration(self) -> bool:
         """Whether it would meet any document, until somebody changes the configuration."""
+        if self.type in _CONFIGURATION_TYPES:
+            return True
         reason = (self.reason or "").lower()
         known = any(piece in reason for piece in _CONFIGURATION_REASONS)
-        return known or self.type in _CONFIGURATION_TYPES
+        return known and self.type in _ABOUT_REQUESTS
 
 
 class Item(msgspec.Struct):
@@ -242,7 +249,8 @@ class Tally:
                     self.retry.append(document)
                     self.blocked = item
                 case End.REJECTED:
-                    detail = str(item.error) if item.error else "kept in the failure store"
+                    kept = item.failure_store == "used"
+                    detail = "kept in the failure store" if kept else str(item.cause)
                     self.rejected.append(Rejection(document, detail, item.status))
 
     def result(self) -> WriteResult:

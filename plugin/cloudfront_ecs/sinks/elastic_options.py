@@ -78,6 +78,8 @@ class ElasticOptions:
         if _FORBIDDEN_IN_NAMESPACE & set(self.namespace):
             raise ValueError(f"'namespace' {self.namespace!r} may not hold any of \\/*?\"<>| ,#:-")
         _check_hosts(self.hosts)
+        if self.tls != TlsOptions() and not any(url.startswith("https:") for url in self.hosts):
+            raise ValueError("'tls' is given, but no host is reached by https")
 
 
 def _check_hosts(hosts: Sequence[str]) -> None:
