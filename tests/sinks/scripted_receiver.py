@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgpack
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
 
     Script = Callable[["Peer"], None]
@@ -115,17 +116,19 @@ class Receiver:
 
 
 @contextmanager
-def receiver(*scripts: Script, host: str = "127.0.0.1") -> Iterator[Receiver]:
+def receiver(
+    *scripts: Script, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> Iterator[Receiver]:
     """Run a receiver: the first connection follows the first script, and so on.
 
-    Connections beyond the last script follow it too.
+    Connections beyond the last script follow it too; those that fail in TLS follow none.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, 0), family=family)
     port = listener.getsockname()[1]
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     server = Receiver(address)
-    thread = threading.Thread(target=_serve, args=(listener, server, scripts), daemon=True)
+    thread = threading.Thread(target=_serve, args=(listener, server, scripts, tls), daemon=True)
     thread.start()
     try:
         yield server
@@ -137,13 +140,24 @@ def receiver(*scripts: Script, host: str = "127.0.0.1") -> Iterator[Receiver]:
         assert not thread.is_alive(), "the script has not ended: was the client closed?"
 
 
-def _serve(listener: socket.socket, server: Receiver, scripts: tuple[Script, ...]) -> None:
+def _serve(
+    listener: socket.socket,
+    server: Receiver,
+    scripts: tuple[Script, ...],
+    tls: ssl.SSLContext | None,
+) -> None:
     while True:
         try:
             connection, _ = listener.accept()
         except OSError:
             return
         connection.settimeout(PATIENCE)
+        if tls:
+            try:
+                connection = tls.wrap_socket(connection, server_side=True)
+            except OSError:
+                connection.close()
+                continue
         script = scripts[min(server.connections, len(scripts) - 1)]
         server.connections += 1
         with connection:

@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -105,8 +106,8 @@ def test_every_document_arrives_once_and_unchanged(
 def test_documents_travel_over_tls(
     forward_server: Start, certificate: Certificate, login: dict[str, str]
 ) -> None:
-    key = {"shared_key": "k3y", "users": {"bob": "pässword"}} if login else {}
-    server = forward_server(Security(certificate=certificate, **key))
+    key = USER if login else Security()
+    server = forward_server(replace(key, certificate=certificate))
     batch = documents(5_000)
 
     with sink(server, tls={"ca": str(certificate.authority)}, **login) as forward:

@@ -48,12 +48,21 @@ SERVER_PROOF = (
 
 
 def document(number: int = 0, body: object = None, **changes: Any) -> Document:
-    values = {"id": f"{number:030}", "dataset": "cloudfront.standard", "time_ns": TIME_NS}
+    values: dict[str, Any] = {
+        "id": f"{number:030}",
+        "dataset": "cloudfront.standard",
+        "time_ns": TIME_NS,
+    }
     return Document(**(values | changes), body={"number": number} if body is None else body)
 
 
 def packer(**changes: Any) -> Packer:
-    values = {"tag": "t", "chunk_bytes": 1_048_576, "compress": "none", "require_ack": True}
+    values: dict[str, Any] = {
+        "tag": "t",
+        "chunk_bytes": 1_048_576,
+        "compress": "none",
+        "require_ack": True,
+    }
     return Packer(**(values | changes))
 
 
