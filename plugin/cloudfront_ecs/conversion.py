@@ -22,20 +22,21 @@ class Trace:
     """The way back from a document to the line it was made of.
 
     Attributes:
-        ids: The ids of the documents, before any transform.
+        documents: The documents, before any transform.
         batch: The records.
-        indexes: For each id, the index of its record.
+        indexes: For each document, the index of its record.
     """
 
-    ids: list[str]
+    documents: tuple[Document, ...]
     batch: RecordBatch
     indexes: Sequence[int]
 
     def line_of(self, document_id: str) -> RejectedLine | None:
         """Return the line of a document, ready to be refused, or None if it is not here."""
-        if document_id not in self.ids:
+        ids = [document.id for document in self.documents]
+        if document_id not in ids:
             return None
-        batch, index = self.batch, self.indexes[self.ids.index(document_id)]
+        batch, index = self.batch, self.indexes[ids.index(document_id)]
         streamed = batch.positions is not None
         return RejectedLine(
             reason="rejected",
@@ -105,7 +106,7 @@ class Conversion:
                 rejects = [*batch.rejects, *normalized.rejects]
                 documents = normalized.documents
                 made = len(documents)
-                trace = Trace([doc.id for doc in documents], batch, normalized.indexes)
+                trace = Trace(tuple(documents), batch, normalized.indexes)
                 for transform in self._transforms:
                     documents = transform.apply(documents)
                 yield Converted(

@@ -88,7 +88,7 @@ class Pipeline:
     _batching: Batching = field(init=False)
     _in_flight: int = field(init=False, default=0)
     _open: list[PayloadProgress] = field(init=False, default_factory=list)
-    _refused_since: float | None = field(init=False, default=None)
+    _refusals: dict[str, float] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         """Make the writers and the books."""
@@ -158,18 +158,22 @@ class Pipeline:
         try:
             payload = self.parts.source.poll(timeout)
         except SourceError as error:
-            self._source_refused(error)
+            self._source_refused("poll", error)
             return None
-        if payload is not None:
-            self._refused_since = None
+        self._refusals.pop("poll", None)
         return payload
 
-    def _source_refused(self, error: SourceError) -> None:
+    def _source_refused(self, call: str, error: SourceError) -> None:
+        """Wait for the source; with *once*, not for ever.
+
+        A payload that cannot be read comes again and again, so only one that settles ends
+        the waiting that began with it.
+        """
         now = time.monotonic()
-        if self._refused_since is None:
-            self._refused_since = now
+        if call not in self._refusals:
             log.warning("pipeline %s: cannot read, waiting: %s", self.parts.name, error)
-        if self.settings.once and now - self._refused_since >= self.settings.patience:
+        since = self._refusals.setdefault(call, now)
+        if self.settings.once and now - since >= self.settings.patience:
             raise error
         self.stop.wait(LONGEST_WAIT)
 
@@ -193,7 +197,8 @@ class Pipeline:
                 progress.complete = True
         except SourceError as error:
             progress.failed = True
-            self._source_refused(error)
+            self._tell_source(progress)
+            self._source_refused("read", error)
         self._tell_source(progress)
 
     def _keep_rejects(self, progress: PayloadProgress, part: Converted) -> None:
@@ -333,6 +338,7 @@ class Pipeline:
             return
         self._open.remove(progress)
         if progress.complete and not progress.failed:
+            self._refusals.pop("read", None)
             self.parts.source.settle(progress.receipt)
         else:
             self.parts.source.release(progress.receipt)

@@ -20,7 +20,7 @@ ANCHORS = (
 
 def split_rows(
     layout: Layout,
-    lines: Sequence[str],
+    lines: list[str],
     numbers: Sequence[int],
     *,
     plain: bool,
@@ -36,7 +36,7 @@ def split_rows(
     rows = [line.split("\t") for line in lines]
     odd = [index for index, row in enumerate(rows) if len(row) != width]
     if not odd:
-        yield RecordBatch(layout, rows, list(lines), numbers, positions, plain=plain)
+        yield RecordBatch(layout, rows, lines, numbers, positions, plain=plain)
         return
     rejects: list[RejectedLine] = []
     short: list[int] = []

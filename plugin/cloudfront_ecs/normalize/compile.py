@@ -16,7 +16,7 @@ import msgspec
 
 from cloudfront_ecs.batches import Document
 from cloudfront_ecs.normalize import convert, ecs
-from cloudfront_ecs.normalize.identity import document_id
+from cloudfront_ecs.normalize.identity import TIME_PREFIX
 from cloudfront_ecs.normalize.layouts import rows_by_column
 from cloudfront_ecs.normalize.recipes import COMPOSED, FIELDS, PLAIN, STATEMENTS
 from cloudfront_ecs.normalize.shared import VENDOR, Shared, shared_objects
@@ -106,13 +106,14 @@ _COLUMN = re.compile(r"\{([^{}]+)\}")
 _CONVERSIONS = {
     name: getattr(convert, name)
     for name in (
-        "integer", "seconds", "duration", "percent", "epoch_seconds", "epoch_milliseconds",
-        "forwarded", "instant", "extension", "headers", "header_names", "quoted",
+        "integer", "percent", "epoch_seconds", "epoch_milliseconds", "forwarded", "instant", "headers", "header_names", "quoted",
         "quoted_integer", "quoted_number", "flag", "port",
     )
 }  # fmt: skip
-_MEMOS = ("address", "host", "status", "http_version", "media_type", "moment", "ip_version",
-          "domain")  # fmt: skip
+_MEMOS = (
+    "address", "host", "status", "http_version", "media_type", "moment", "ip_version", "domain",
+    "path", "duration", "seconds", "percent",
+)  # fmt: skip
 
 
 def _scope() -> dict[str, Any]:
@@ -121,7 +122,9 @@ def _scope() -> dict[str, Any]:
     scope |= {
         "c_unique": unique,
         "undated": undated,
-        "document_id": document_id,
+        "TIME_PREFIX": TIME_PREFIX,
+        "SECOND": convert.SECOND,
+        "FRACTION": convert.FRACTION,
         "Document": Document,
         "TYPES_ACCESS": ["access"],
         "TYPES_ERROR": ["access", "error"],
@@ -186,7 +189,7 @@ class _Writer:
                 continue
             self.lines.extend(_COLUMN.sub(self._column, statement.code).split("; "))
             self.variables.update(statement.gives)
-        self.lines.append("ident = document_id(end_ns // 1000000000, key)")
+        self.lines.append("ident = TIME_PREFIX[end_ns // 1000000000] + key")
         self.fields = {name: value for name, value in FIELDS.items() if value in self.variables}
 
     def _column(self, match: re.Match[str]) -> str:

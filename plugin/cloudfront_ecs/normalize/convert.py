@@ -37,7 +37,7 @@ class Memo(dict[_Key, _Value], Generic[_Key, _Value]):
     When it is full it forgets everything, which is cheaper than keeping an order.
     """
 
-    def __init__(self, convert: Callable[[_Key], _Value], limit: int = 8192) -> None:
+    def __init__(self, convert: Callable[[_Key], _Value], limit: int = 16_384) -> None:
         """Remember at most *limit* results of *convert*."""
         super().__init__()
         self._convert = convert
@@ -100,24 +100,32 @@ def port(value: str) -> int | None:
     return number
 
 
-def seconds(value: str) -> float | None:
-    """Return seconds as a number with fraction."""
-    nanoseconds = duration(value)
-    return None if nanoseconds is None else float(value)
-
-
 _DECIMAL = re.compile(r"(\d{1,9})(?:\.(\d{1,9}))?", re.ASCII)
 
 
-def duration(value: str) -> int | None:
-    """Return seconds with up to nine decimals as exact nanoseconds."""
+def seconds(value: str) -> float | None:
+    """Return seconds as a number with fraction."""
+    return None if duration(value)[0] is None else float(value)
+
+
+def duration(value: str) -> tuple[int | None, int | None]:
+    """Return ``(nanoseconds, milliseconds)`` of seconds with up to nine decimals.
+
+    Exact: nothing goes through a float.  Milliseconds are None where they are not whole.
+    """
     if absent(value):
-        return None
+        return None, None
     match = _DECIMAL.fullmatch(value)
     if not match:
         raise ValueError("not a number of seconds")
     whole, fraction = match.groups(default="")
-    return int(whole) * _BILLION + int(fraction.ljust(9, "0"))
+    nanoseconds = int(whole) * _BILLION + int(fraction.ljust(9, "0"))
+    return nanoseconds, _whole_milliseconds(nanoseconds)
+
+
+def _whole_milliseconds(nanoseconds: int) -> int | None:
+    milliseconds, rest = divmod(nanoseconds, 1_000_000)
+    return None if rest else milliseconds
 
 
 def percent(value: str) -> str | None:
@@ -130,17 +138,26 @@ def percent(value: str) -> str | None:
     return unquote_once(value)
 
 
+referrer = percent
+"""The same, for a header whose values repeat so much that they are worth remembering."""
+
+
 def unquote_once(value: str) -> str:
     """Undo percent-encoding once; ``+`` is not a blank, broken escapes stay."""
-    if "%" not in value:
+    first, *rest = value.split("%")
+    if not rest:
         return value
-    raw = unquote_to_bytes(value)
     try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
+        return first + "".join([_ASCII_ESCAPES[part[:2]] + part[2:] for part in rest])
+    except KeyError:  # not ASCII, or no escape at all
         return _ESCAPES.sub(_utf8_or_as_it_was, value)
 
 
+_ASCII_ESCAPES = {
+    high + low: chr(int(high + low, 16))
+    for high in "01234567"
+    for low in "0123456789abcdefABCDEF"
+}
 _ESCAPES = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 
 
@@ -188,8 +205,12 @@ def time(value: str) -> str | None:
     return value
 
 
-def moment(value: str) -> tuple[str, int]:
-    """Return ``(RFC 3339 text, nanoseconds since 1970)`` of ``dateTtime``."""
+Moment = tuple[str, int, int | None]
+"""RFC 3339 text with all digits of the log, nanoseconds since 1970, milliseconds if whole."""
+
+
+def moment(value: str) -> Moment:
+    """Return the moment of ``dateTtime``."""
     day_text, _, clock_text = value.partition("T")
     day, clock = date(day_text), time(clock_text)
     if day is None or clock is None:
@@ -198,11 +219,18 @@ def moment(value: str) -> tuple[str, int]:
     stamp = int(datetime.fromisoformat(f"{day}T{whole}+00:00").timestamp())
     if stamp < 0:
         raise ValueError("before 1970")
-    return f"{day}T{clock}Z", stamp * _BILLION + int(fraction.ljust(9, "0"))
+    nanoseconds = stamp * _BILLION + int(fraction.ljust(9, "0"))
+    return f"{day}T{clock}Z", nanoseconds, _whole_milliseconds(nanoseconds)
 
 
-def epoch_seconds(value: str) -> tuple[str, int] | None:
-    """Return ``(RFC 3339 text, nanoseconds since 1970)``; all digits of the log are kept."""
+def epoch_seconds(value: str) -> Moment | None:
+    """Return the moment of seconds since 1970; all digits of the log are kept."""
+    if len(value) == 14 and value[10] == ".":  # noqa: PLR2004 - 1671005351.148, as ever since 2001
+        digits = value[:10] + value[11:]
+        if digits.isdigit() and digits.isascii():
+            milliseconds = int(digits)
+            text = SECOND[milliseconds // 1000] + FRACTION[milliseconds % 1000]
+            return text, milliseconds * 1_000_000, milliseconds
     if absent(value):
         return None
     match = re.fullmatch(r"(\d{1,12})(?:\.(\d{1,9}))?", value, re.ASCII)
@@ -211,18 +239,18 @@ def epoch_seconds(value: str) -> tuple[str, int] | None:
     whole, fraction = int(match[1]), match[2]
     digits = f".{fraction}" if fraction else ""
     nanoseconds = whole * _BILLION + int((fraction or "").ljust(9, "0"))
-    return f"{SECOND[whole]}{digits}Z", nanoseconds
+    return f"{SECOND[whole]}{digits}Z", nanoseconds, _whole_milliseconds(nanoseconds)
 
 
-def epoch_milliseconds(value: str) -> tuple[str, int] | None:
-    """Return ``(RFC 3339 text, nanoseconds since 1970)`` of whole milliseconds."""
+def epoch_milliseconds(value: str) -> Moment | None:
+    """Return the moment of whole milliseconds since 1970."""
     number = integer(value)
     if number is None:
         return None
     whole, fraction = divmod(number, 1000)
     if whole >= _YEAR_10000:
         raise ValueError("not milliseconds since 1970")
-    return f"{SECOND[whole]}.{fraction:03d}Z", number * 1_000_000
+    return SECOND[whole] + FRACTION[fraction], number * 1_000_000, number
 
 
 def _second(stamp: int) -> str:
@@ -233,26 +261,31 @@ SECOND = Memo[int, str](_second)
 """Epoch seconds to ``YYYY-MM-DDTHH:MM:SS``."""
 
 
+FRACTION = tuple(f".{milliseconds:03d}Z" for milliseconds in range(1000))
+"""Milliseconds to what follows the second."""
+
+
 def instant(nanoseconds: int) -> str:
     """Return nanoseconds since 1970 as RFC 3339 with 3, 6 or 9 decimals, as needed."""
     milliseconds, rest = divmod(nanoseconds, 1_000_000)
     whole, fraction = divmod(milliseconds, 1000)
     if not rest:
-        return f"{SECOND[whole]}.{fraction:03d}Z"
+        return SECOND[whole] + FRACTION[fraction]
     if rest % 1000:
         return f"{SECOND[whole]}.{fraction:03d}{rest:06d}Z"
     return f"{SECOND[whole]}.{fraction:03d}{rest // 1000:03d}Z"
 
 
-def address(value: str) -> tuple[str | None, str | None, str | None]:
-    """Return ``(as logged, canonical, ipv4 or ipv6)``."""
+def address(value: str) -> tuple[str | None, str | None, str | None, list[str] | None]:
+    """Return ``(as logged, canonical, ipv4 or ipv6, [canonical])``."""
     if absent(value):
-        return None, None, None
+        return None, None, None, None
     try:
         parsed = ip_address(value)
     except ValueError:
         raise ValueError("not an IP address") from None
-    return value, parsed.compressed, f"ipv{parsed.version}"
+    canonical = parsed.compressed
+    return value, canonical, f"ipv{parsed.version}", [canonical]
 
 
 _SEPARATOR = re.compile(r"(?:,|%2C|\\x20|%20|\s|\+)+", re.IGNORECASE)
@@ -353,19 +386,17 @@ def media_type(value: str) -> tuple[str | None, str | None]:
     return short or None, whole if whole != short else None
 
 
-def path(value: str) -> str | None:
-    """Return the path of ``cs-uri-stem``; the encoding of the log is undone once."""
-    return percent(value)
+def path(value: str) -> tuple[str | None, str | None]:
+    """Return ``(path, file extension)`` of ``cs-uri-stem``; decoded once, without the dot."""
+    decoded = percent(value)
+    if decoded is None:
+        return None, None
+    name = decoded[decoded.rfind("/") + 1 :]
+    dot = name.rfind(".")
+    return decoded, name[dot + 1 :] or None if dot > 0 else None
 
 
 target = path
-
-
-def extension(decoded: str) -> str | None:
-    """Return the file extension of a decoded path, without its dot."""
-    name = decoded[decoded.rfind("/") + 1 :]
-    dot = name.rfind(".")
-    return name[dot + 1 :] or None if dot > 0 else None
 
 
 def headers(value: str) -> dict[str, str | list[str]] | None:

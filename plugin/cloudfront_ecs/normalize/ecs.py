@@ -17,20 +17,20 @@ class Object(msgspec.Struct, omit_defaults=True, gc=False, frozen=True):
     """The base of all nested objects: shared between documents, absent fields left out."""
 
 
-class Geo(Object):
+class Geo(Object, frozen=True):
     """``*.geo``."""
 
     name: str | None = None
     country_iso_code: str | None = None
 
 
-class AutonomousSystem(Object):
+class AutonomousSystem(Object, frozen=True):
     """``*.as``."""
 
     number: int | None = None
 
 
-class Endpoint(Object, rename={"autonomous_system": "as"}):
+class Endpoint(Object, frozen=True, rename={"autonomous_system": "as"}):
     """``source``, ``client``, ``destination``, ``server``: one side of the connection."""
 
     address: str | None = None
@@ -42,7 +42,7 @@ class Endpoint(Object, rename={"autonomous_system": "as"}):
     autonomous_system: AutonomousSystem | None = None
 
 
-class Observer(Object):
+class Observer(Object, frozen=True):
     """``observer``: the edge location that wrote the line."""
 
     vendor: str | None = None
@@ -53,7 +53,7 @@ class Observer(Object):
     geo: Geo | None = None
 
 
-class Url(Object):
+class Url(Object, frozen=True):
     """``url``: what the viewer asked for."""
 
     original: str | None = None
@@ -66,13 +66,13 @@ class Url(Object):
     full: str | None = None
 
 
-class Body(Object):
+class Body(Object, frozen=True):
     """``http.response.body``."""
 
     bytes: int | None = None
 
 
-class HttpRequest(Object):
+class HttpRequest(Object, frozen=True):
     """``http.request``."""
 
     method: str | None = None
@@ -81,7 +81,7 @@ class HttpRequest(Object):
     referrer: str | None = None
 
 
-class HttpResponse(Object):
+class HttpResponse(Object, frozen=True):
     """``http.response``."""
 
     status_code: int | None = None
@@ -89,7 +89,7 @@ class HttpResponse(Object):
     body: Body | None = None
 
 
-class Http(Object):
+class Http(Object, frozen=True):
     """``http``."""
 
     version: str | None = None
@@ -97,7 +97,7 @@ class Http(Object):
     response: HttpResponse | None = None
 
 
-class Tls(Object):
+class Tls(Object, frozen=True):
     """``tls``."""
 
     established: bool | None = None
@@ -107,7 +107,7 @@ class Tls(Object):
     next_protocol: str | None = None
 
 
-class Network(Object):
+class Network(Object, frozen=True):
     """``network``."""
 
     type: str | None = None
@@ -118,7 +118,7 @@ class Network(Object):
     forwarded_ip: list[str] | None = None
 
 
-class OperatingSystem(Object):
+class OperatingSystem(Object, frozen=True):
     """``user_agent.os``."""
 
     name: str | None = None
@@ -126,13 +126,13 @@ class OperatingSystem(Object):
     full: str | None = None
 
 
-class Device(Object):
+class Device(Object, frozen=True):
     """``user_agent.device``."""
 
     name: str | None = None
 
 
-class UserAgent(Object):
+class UserAgent(Object, frozen=True):
     """``user_agent``."""
 
     original: str | None = None
@@ -142,14 +142,14 @@ class UserAgent(Object):
     os: OperatingSystem | None = None
 
 
-class Related(Object):
+class Related(Object, frozen=True):
     """``related``: every address and host of the document, without repeats."""
 
     ip: list[str] | None = None
     hosts: list[str] | None = None
 
 
-class Event(Object):
+class Event(Object, frozen=True):
     """``event``."""
 
     id: str | None = None
@@ -168,26 +168,26 @@ class Event(Object):
     original: str | None = None
 
 
-class Error(Object):
+class Error(Object, frozen=True):
     """``error``: what went wrong with the request (code) or with reading the line (message)."""
 
     code: str | None = None
     message: str | None = None
 
 
-class CloudService(Object):
+class CloudService(Object, frozen=True):
     """``cloud.service``."""
 
     name: str | None = None
 
 
-class CloudAccount(Object):
+class CloudAccount(Object, frozen=True):
     """``cloud.account``."""
 
     id: str | None = None
 
 
-class Cloud(Object):
+class Cloud(Object, frozen=True):
     """``cloud``."""
 
     provider: str | None = None
@@ -196,7 +196,7 @@ class Cloud(Object):
     account: CloudAccount | None = None
 
 
-class DataStream(Object):
+class DataStream(Object, frozen=True):
     """``data_stream``: the three parts of the data stream's name."""
 
     type: str | None = None
@@ -204,45 +204,45 @@ class DataStream(Object):
     namespace: str | None = None
 
 
-class Ecs(Object):
+class Ecs(Object, frozen=True):
     """``ecs``."""
 
     version: str | None = None
 
 
-class LogFile(Object):
+class LogFile(Object, frozen=True):
     """``log.file``."""
 
     path: str | None = None
 
 
-class Log(Object):
+class Log(Object, frozen=True):
     """``log``."""
 
     file: LogFile | None = None
 
 
-class S3Bucket(Object):
+class S3Bucket(Object, frozen=True):
     """``aws.s3.bucket``."""
 
     name: str | None = None
     arn: str | None = None
 
 
-class S3Object(Object):
+class S3Object(Object, frozen=True):
     """``aws.s3.object``."""
 
     key: str | None = None
 
 
-class AwsS3(Object):
+class AwsS3(Object, frozen=True):
     """``aws.s3``: the object a line was read from."""
 
     bucket: S3Bucket | None = None
     object: S3Object | None = None
 
 
-class Kinesis(Object):
+class Kinesis(Object, frozen=True):
     """``aws.kinesis``: the stream, shard and sequence number a line was read from."""
 
     stream: str | None = None
@@ -250,7 +250,7 @@ class Kinesis(Object):
     sequence_number: str | None = None
 
 
-class Cmcd(Object):
+class Cmcd(Object, frozen=True):
     """``aws.cloudfront.cmcd``: Common Media Client Data (CTA-5004) as CloudFront logs it."""
 
     encoded_bitrate: int | None = None
@@ -273,14 +273,14 @@ class Cmcd(Object):
     version: str | None = None
 
 
-class EdgeFunction(Object):
+class EdgeFunction(Object, frozen=True):
     """``aws.cloudfront.function``: what CloudFront Functions wrote into the access log."""
 
     viewer_request_log: str | None = None
     viewer_response_log: str | None = None
 
 
-class CloudFront(Object):
+class CloudFront(Object, frozen=True):
     """``aws.cloudfront``: CloudFront's own values, not renamed and not merged."""
 
     distribution_id: str | None = None
@@ -316,7 +316,7 @@ class CloudFront(Object):
     other: dict[str, str] | None = None
 
 
-class Aws(Object):
+class Aws(Object, frozen=True):
     """``aws``."""
 
     cloudfront: CloudFront | None = None

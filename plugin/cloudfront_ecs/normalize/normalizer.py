@@ -108,7 +108,7 @@ class Normalizer:
         conversion: Compiled,
         batch: RecordBatch,
         index: int,
-        key: int,
+        key: str,
         documents: list[Document | None],
         rejects: list[RejectedLine],
     ) -> None:

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 
 PLAIN = {
     "text": "({0} if {0} != '-' and {0} else None)",
+    "referrer": "m_percent[{0}]",
     "percent": "(({0} if {0} != '-' and {0} else None) if '%' not in {0} else c_percent({0}))",
-    "integer": "(int({0}) if {0}.isdigit() and len({0}) < 16 else c_integer({0}))",
+    "integer": "(int({0}) if {0}.isdigit() and len({0}) < 16 else"
+               " None if {0} == '-' else c_integer({0}))",
+    "port": "(int({0}) if {0}.isdigit() and len({0}) < 5 else c_port({0}))",
     "domain": "m_domain[{0}]",
-    "seconds": "c_seconds({0})",
+    "seconds": "m_seconds[{0}]",
 }
 """Expressions of conversions that give one value; others are called by name."""
 
@@ -53,21 +56,25 @@ def _line(gives: str, needs: str, code: str, log: str = "any") -> Statement:
 # Several statements may give the same variable: the first whose needs are met is taken.
 STATEMENTS = (
     # When: the end of the response, as exactly as the line tells it.
-    _line("end end_ns", "timestamp(ms) date time",
-          "end, end_ns = c_epoch_milliseconds({timestamp(ms)}) or m_moment[{date} + 'T' + {time}]"),
-    _line("end end_ns", "timestamp(ms)",
-          "end, end_ns = c_epoch_milliseconds({timestamp(ms)}) or undated()"),
-    _line("end end_ns", "date time", "end, end_ns = m_moment[{date} + 'T' + {time}]"),
-    _line("end end_ns", "timestamp", "end, end_ns = c_epoch_seconds({timestamp}) or undated()"),
-    _line("taken", "time-taken",
-          "taken = (int(d) * 1000000 if {time-taken}[-4:-3] == '.'"
-          " and len({time-taken}) < 14"
-          " and (d := {time-taken}[:-4] + {time-taken}[-3:]).isdigit()"
-          " else c_duration({time-taken}))"),
-    _line("start", "taken end_ns", "start = c_instant(end_ns - taken) if taken is not None else None"),
+    _line("end end_ns end_ms", "timestamp(ms) date time",
+          "end, end_ns, end_ms = c_epoch_milliseconds({timestamp(ms)})"
+          " or m_moment[{date} + 'T' + {time}]"),
+    _line("end end_ns end_ms", "timestamp(ms)",
+          "end, end_ns, end_ms = c_epoch_milliseconds({timestamp(ms)}) or undated()"),
+    _line("end end_ns end_ms", "date time",
+          "end, end_ns, end_ms = m_moment[{date} + 'T' + {time}]"),
+    _line("end end_ns end_ms", "timestamp",
+          "end, end_ns, end_ms = c_epoch_seconds({timestamp}) or undated()"),
+    _line("taken taken_ms", "time-taken", "taken, taken_ms = m_duration[{time-taken}]"),
+    _line("start", "taken end_ns",
+          "start = (None if taken is None else c_instant(end_ns - taken)"
+          " if taken_ms is None or end_ms is None"
+          " else SECOND[(end_ms - taken_ms) // 1000] + FRACTION[(end_ms - taken_ms) % 1000])"),
     # Who: the viewer, the edge, the hosts.
-    _line("c_address c_ip c_kind", "c-ip", "c_address, c_ip, c_kind = m_address[{c-ip}]"),
-    _line("s_address s_ip s_kind", "s-ip", "s_address, s_ip, s_kind = m_address[{s-ip}]"),
+    _line("c_address c_ip c_kind c_only", "c-ip",
+          "c_address, c_ip, c_kind, c_only = m_address[{c-ip}]"),
+    _line("s_address s_ip s_kind observed", "s-ip",
+          "s_address, s_ip, s_kind, observed = m_address[{s-ip}]"),
     _line("kind", "c-ip-version c_kind",
           "kind = m_ip_version[{c-ip-version}] or c_kind"),
     _line("kind", "c-ip-version", "kind = m_ip_version[{c-ip-version}]"),
@@ -77,13 +84,11 @@ STATEMENTS = (
     _line("addresses", "c_ip s_ip forwarded", "addresses = c_unique(c_ip, s_ip, forwarded)"),
     _line("addresses", "c_ip s_ip", "addresses = c_unique(c_ip, s_ip, None)"),
     _line("addresses", "c_ip forwarded",
-          "addresses = ([c_ip] if c_ip else None) if forwarded is None"
-          " else c_unique(c_ip, None, forwarded)"),
+          "addresses = c_only if forwarded is None else c_unique(c_ip, None, forwarded)"),
     _line("addresses", "s_ip forwarded", "addresses = c_unique(None, s_ip, forwarded)"),
-    _line("addresses", "c_ip", "addresses = [c_ip] if c_ip else None"),
-    _line("addresses", "s_ip", "addresses = [s_ip] if s_ip else None"),
+    _line("addresses", "c_ip", "addresses = c_only"),
+    _line("addresses", "s_ip", "addresses = observed"),
     _line("addresses", "forwarded", "addresses = forwarded"),
-    _line("observed", "s_ip", "observed = [s_ip] if s_ip else None"),
     _line("host_name host_port host_text", "cs-host",
           "host_name, host_port, host_text = m_host[{cs-host}]", "realtime"),
     _line("host_name host_port host_text", "x-host-header",
@@ -99,14 +104,12 @@ STATEMENTS = (
           "stem = {cs-uri-stem}; query_text = {cs-uri-query}", "standard"),
     _line("stem", "cs-uri-stem", "stem = {cs-uri-stem}", "standard"),
     _line("query_text", "cs-uri-query", "query_text = {cs-uri-query}"),
-    _line("path", "stem", "path = " + PLAIN["percent"].format("stem")),
+    _line("path suffix", "stem", "path, suffix = m_path[stem]"),
     _line("query", "query_text", "query = " + PLAIN["percent"].format("query_text")),
     _line("original", "stem query_text",
           "original = (stem if query_text == '-' or not query_text else f'{stem}?{query_text}')"
           " if path is not None else None"),
     _line("original", "stem", "original = stem if path is not None else None"),
-    _line("suffix", "path",
-          "suffix = c_extension(path) if path is not None and '.' in path else None"),
     _line("full", "scheme host_text path query",
           "full = None if scheme is None or host_text is None or path is None"
           " else f'{scheme}://{host_text}{path}' if query is None"

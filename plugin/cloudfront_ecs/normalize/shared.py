@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from cloudfront_ecs.normalize import convert, ecs
 from cloudfront_ecs.normalize.layouts import rows_by_column
 
@@ -87,7 +89,8 @@ def _tls_of(columns: tuple[str, ...]) -> Any:
 
 
 def _observer(location: str) -> ecs.Observer:
-    return ecs.Observer(**VENDOR, name=convert.text(location), geo=_place(location))
+    observer = ecs.Observer(name=convert.text(location), geo=_place(location))
+    return msgspec.structs.replace(observer, **VENDOR)
 
 
 def _place(location: str) -> ecs.Geo | None:

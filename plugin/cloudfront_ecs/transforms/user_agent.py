@@ -41,11 +41,10 @@ class UserAgentTransform:
         parsed = self._parsed
         for document in documents:
             body = document.body
-            if not isinstance(body, AccessDocument) or body.user_agent is None:
-                continue
-            original = body.user_agent.original
-            if original is not None:
-                body.user_agent = parsed[original]
+            if type(body) is AccessDocument:
+                agent = body.user_agent
+                if agent is not None and agent.original is not None:
+                    body.user_agent = parsed[agent.original]
         return documents
 
     def _parse(self, original: str) -> UserAgent:
