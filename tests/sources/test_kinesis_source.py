@@ -10,6 +10,7 @@ from cloudfront_ecs.batches import Message
 from cloudfront_ecs.delivery.checkpoints import Checkpoint, MemoryCheckpoints
 from cloudfront_ecs.errors import SourceError, StateError
 from cloudfront_ecs.sources.aws_kinesis import KinesisOptions
+from cloudfront_ecs.sources.kinesis_shards import Pace
 from cloudfront_ecs.sources.kinesis_source import KinesisSource
 from sources.scripted_kinesis import ARN, NOW, ScriptedStream, client_error
 
@@ -24,9 +25,9 @@ SCOPE = f"{ARN}@1690000000/"
 def source_of(
     stream: ScriptedStream, store: MemoryCheckpoints | None = None, **options: Any
 ) -> KinesisSource:
-    options.setdefault("idle_seconds", 0.2)
     known = KinesisOptions(stream="edge", **options)
-    return KinesisSource(known, stream, store or MemoryCheckpoints())  # type: ignore[arg-type]
+    pace = Pace(interval=0.02, idle=0.1, soonest_listing=0.05)
+    return KinesisSource(known, stream, store or MemoryCheckpoints(), pace)  # type: ignore[arg-type]
 
 
 def some(source: KinesisSource, patience: float = 10) -> Payload:
@@ -105,7 +106,7 @@ def test_an_answer_under_way_is_dropped_when_its_shard_goes_back() -> None:
     stream.add("a", 6)
     with closing(source_of(stream, limit=2)) as source:
         first = some(source)
-        time.sleep(0.25)
+        time.sleep(0.05)
         source.poll(0)  # asks for the next page
         source.release(first.receipt)
         time.sleep(0.1)
@@ -128,7 +129,7 @@ def test_an_idle_shard_is_asked_seldom() -> None:
     stream = ScriptedStream()
     stream.add("a")
     with closing(source_of(stream)) as source:
-        assert source.poll(1.5) is None
+        assert source.poll(0.75) is None
 
     assert 5 <= stream.calls <= 8
 
@@ -141,7 +142,7 @@ def test_a_merged_shard_waits_for_both_parents() -> None:
     with closing(source_of(stream, store)) as source:
         parents = [some(source), some(source)]
         source.settle(parents[0].receipt)
-        assert source.poll(1) is None
+        assert source.poll(0.3) is None
         assert not source.drained()
         source.settle(parents[1].receipt)
         child = some(source)

@@ -8,7 +8,7 @@ from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 from botocore.parsers import ResponseParserError
 
 from cloudfront_ecs.batches import Message
-from cloudfront_ecs.sources.kinesis_shards import LONGEST_PAUSE, pause
+from cloudfront_ecs.sources.kinesis_shards import Pace
 from cloudfront_ecs.sources.kinesis_stream import (
     TRIM_HORIZON,
     KinesisStream,
@@ -138,10 +138,12 @@ def test_an_error_of_our_own_is_no_trouble() -> None:
 
 
 def test_pauses_grow_with_jitter_up_to_a_limit() -> None:
-    early = [pause(1) for _ in range(200)]
-    late = [pause(10_000) for _ in range(200)]
+    pace = Pace(interval=0.2, longest_pause=30)
+
+    early = [pace.pause(1) for _ in range(200)]
+    late = [pace.pause(10_000) for _ in range(200)]
 
     assert 0.2 <= min(early) <= max(early) <= 0.6
     assert max(early) - min(early) > 0.1
-    assert max(late) <= LONGEST_PAUSE + 0.2
-    assert max(late) > LONGEST_PAUSE / 2
+    assert max(late) <= 30.2
+    assert max(late) > 15

@@ -20,17 +20,35 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-INTERVAL = 0.2  # seconds between calls: 5 GetRecords and 5 GetShardIterator a second and shard
 RATE = 2 * 1024 * 1024  # bytes a second and shard; more is answered with throttling
-LONGEST_PAUSE = 30.0
 RETENTION_SLACK = 60.0
 STUCK_PAGES = 10
 
 
-def pause(failures: int) -> float:
-    """Return how long to wait after *failures* in a row: exponential, with full jitter."""
-    longest = min(LONGEST_PAUSE, INTERVAL * 2.0 ** min(failures, 16))
-    return INTERVAL + random.uniform(0, longest)  # noqa: S311 - spreads load, hides nothing
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How often what is asked, seconds.
+
+    Attributes:
+        interval: Between calls for one shard: Kinesis allows 5 GetRecords and 5
+            GetShardIterator a second.
+        idle: After a page that was empty at the tip.
+        longest_pause: At most, after failures.
+        listing: From one listing of the shards to the next.
+        soonest_listing: Likewise, when there is a reason to look.
+    """
+
+    interval: float = 0.2
+    idle: float = 1.0
+    longest_pause: float = 30.0
+    listing: float = 30.0
+    soonest_listing: float = 0.5
+
+    def pause(self, failures: int) -> float:
+        """Return how long to wait after *failures* in a row: exponential, with full jitter."""
+        longest = min(self.longest_pause, self.interval * 2.0 ** min(failures, 16))
+        jitter = random.uniform(0, longest)  # noqa: S311 - spreads load, hides nothing
+        return self.interval + jitter
 
 
 @dataclass(slots=True)
@@ -91,24 +109,24 @@ class ShardReader:
         at_tip, self.at_tip = self.at_tip, False
         return LATEST if at_tip else self.position
 
-    def take(self, page: Page, sequence: int, began: float, idle: float) -> None:
+    def take(self, page: Page, sequence: int, began: float, pace: Pace) -> None:
         """Go on behind *page*, whose messages, if any, are in flight as *sequence*.
 
         Args:
             page: What the call that *began* on the monotonic clock brought.
             sequence: The sequence of the receipt.
             began: When the call was made.
-            idle: The pause after a page that was empty at the tip.
+            pace: How soon the next call may follow.
         """
         self.failures, self.suspect, self.missing = 0, False, False
         self.iterator, self.behind = page.iterator, page.behind
-        self.due = began + max(INTERVAL, page.size / RATE)
+        self.due = began + max(pace.interval, page.size / RATE)
         if page.messages:
             self._report_gap(page.messages[0].arrived)
             self.position = Position.after(page.messages[-1])
             self.watermark.open(sequence, self.position)
         elif not page.behind:
-            self.due = began + idle
+            self.due = began + pace.idle
         if page.iterator is None:
             self.ended = True
 

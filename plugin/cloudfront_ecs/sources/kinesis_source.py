@@ -13,7 +13,7 @@ from cloudfront_ecs.batches import Origin, Payload, Receipt
 from cloudfront_ecs.errors import SourceError, StateError
 from cloudfront_ecs.normalize.ecs import Kinesis
 from cloudfront_ecs.sources.background import Background
-from cloudfront_ecs.sources.kinesis_shards import ShardBook, ShardReader, pause
+from cloudfront_ecs.sources.kinesis_shards import Pace, ShardBook, ShardReader
 from cloudfront_ecs.sources.kinesis_stream import ARN, Page, Trouble, trouble
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LISTING_INTERVAL = 30.0
-SOONEST_LISTING = 0.5
 PATIENCE = 3  # failures in a row before a passing trouble is told
 
 
@@ -47,12 +45,17 @@ class KinesisSource:
     """
 
     def __init__(
-        self, options: KinesisOptions, stream: KinesisStream, store: CheckpointStore
+        self,
+        options: KinesisOptions,
+        stream: KinesisStream,
+        store: CheckpointStore,
+        pace: Pace | None = None,
     ) -> None:
         """Take over *stream* and *store*; nothing is asked before the first poll."""
         self._options = options
         self._stream = stream
         self._store = store
+        self._pace = pace or Pace(idle=options.idle_seconds)
         self._book: ShardBook | None = None
         self._readers: dict[str, ShardReader] = {}
         self._unsaved: dict[str, ShardReader] = {}
@@ -143,7 +146,7 @@ class KinesisSource:
 
     def _want_listing(self) -> None:
         self._listing_wanted = True
-        self._listing_due = min(self._listing_due, time.monotonic() + SOONEST_LISTING)
+        self._listing_due = min(self._listing_due, time.monotonic() + self._pace.soonest_listing)
 
     @property
     def _listing_awaited(self) -> bool:
@@ -204,7 +207,7 @@ class KinesisSource:
     def _take_page(self, reader: ShardReader, page: Page, began: float) -> Payload | None:
         assert self._book is not None
         sequence = next(self._sequences)
-        reader.take(page, sequence, began, self._options.idle_seconds)
+        reader.take(page, sequence, began, self._pace)
         reader.note_tip(page, self._started)
         if reader.note_stuck(page, self._book.stream.retention):
             reader.jump_gap()
@@ -221,7 +224,7 @@ class KinesisSource:
         kind = trouble(error)
         wanted_iterator = reader.iterator is None
         reader.failures += 1
-        reader.due = time.monotonic() + pause(reader.failures)
+        reader.due = time.monotonic() + self._pace.pause(reader.failures)
         log.debug("%s: call failed (%d in a row): %s", reader.place, reader.failures, kind.name)
         if kind in (Trouble.EXPIRED, Trouble.INVALID, Trouble.MISSING):
             reader.iterator = None
@@ -245,13 +248,13 @@ class KinesisSource:
         if answer.error is not None:
             self._listing_wanted = True
             self._listing_failures += 1
-            self._listing_due = time.monotonic() + pause(self._listing_failures)
+            self._listing_due = time.monotonic() + self._pace.pause(self._listing_failures)
             if trouble(answer.error) is Trouble.THROTTLED and self._listing_failures < PATIENCE:
                 return
             raise SourceError(f"{self._place}: {answer.error}") from answer.error
         summary, shards = answer.result
         self._listing_failures = 0
-        later = SOONEST_LISTING if self._listing_wanted else LISTING_INTERVAL
+        later = self._pace.soonest_listing if self._listing_wanted else self._pace.listing
         self._listing_due = answer.key.began + later
         try:
             self._follow(summary, shards)
