@@ -27,7 +27,7 @@ bench: $(VENV)/installed-test
 	@$(BIN)/python tests/benchmarks/conversion.py
 
 generate: $(VENV)/installed
-	PYTHONPATH=plugin $(BIN)/python -m cloudfront_ecs.generate
+	$(BIN)/python -m cloudfront_ecs.generate
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

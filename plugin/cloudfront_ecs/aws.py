@@ -31,6 +31,8 @@ class AwsOptions:
 def client(service: str, options: AwsOptions, **settings: Any) -> Any:
     """Return a boto3 client for *service*; *settings* go to botocore's ``Config``.
 
+    An adapter that retries by itself passes ``retries={"total_max_attempts": 1}``.
+
     Clients may be used from several threads; refreshed credentials are botocore's work.
     """
     botocore = BotocoreSession(profile=options.profile)
@@ -39,7 +41,7 @@ def client(service: str, options: AwsOptions, **settings: Any) -> Any:
     session = boto3.Session(botocore_session=botocore, region_name=options.region)
     config = Config(
         user_agent_extra="cloudfront-ecs",
-        retries={"mode": "standard", "max_attempts": 3},
+        retries=settings.pop("retries", {"mode": "standard", "max_attempts": 3}),
         connect_timeout=settings.pop("connect_timeout", 10),
         **settings,
     )

@@ -47,7 +47,16 @@ class PayloadError(CloudFrontEcsError):
 
 
 class SinkUnavailableError(CloudFrontEcsError):
-    """The sink did not take the batch now, or its answer was lost; offer it again."""
+    """The sink did not take the batch now, or its answer was lost; offer it again.
+
+    Attributes:
+        retry_after: How many seconds the other end asked to be left alone, if it did.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        """Keep the wish of the other end apart."""
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class SinkBlockedError(SinkUnavailableError):

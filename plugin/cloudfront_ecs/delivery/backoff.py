@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
+_LONGEST_WISH = 600.0
+
 
 @dataclass(slots=True)
 class Backoff:
@@ -31,11 +33,15 @@ class Backoff:
     draw: Callable[[], float] = field(default=random.random)
     failures: int = 0
 
-    def wait(self) -> bool:
-        """Wait for the next attempt; return False when there is to be none."""
+    def wait(self, at_least: float = 0.0) -> bool:
+        """Wait for the next attempt; return False when there is to be none.
+
+        Args:
+            at_least: What the other end asked for (``Retry-After``), up to ten minutes.
+        """
         bound = min(self.cap, self.base * 2.0 ** min(self.failures, 16))
         self.failures += 1
-        return not self.stop.wait(bound * self.draw())
+        return not self.stop.wait(max(bound * self.draw(), min(at_least, _LONGEST_WISH)))
 
     def reset(self) -> None:
         """Begin with short waits again after a success."""

@@ -121,7 +121,7 @@ class SinkWriter:
                 result = self.sink.write(pending)
             except SinkUnavailableError as error:
                 self._refused(error)
-                if not backoff.wait():
+                if not backoff.wait(error.retry_after or 0.0):
                     return None
                 continue
             self.accounts.written(self.name, len(pending), result)

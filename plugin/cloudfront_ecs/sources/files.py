@@ -40,6 +40,7 @@ class FilesOptions:
     paths: tuple[str, ...] = option(
         doc="Files, patterns such as logs/**/*.gz, or - for standard input.", least=1
     )
+    patterns: bool = option(True, doc="Whether * ? [ ] and ** in paths have a meaning.")  # noqa: FBT003
     rescan_seconds: float = option(
         10.0, doc="How often patterns are looked at again for new files.", least=0.1
     )
@@ -95,7 +96,8 @@ class FilesSource:
         self._next_scan = time.monotonic() + self.options.rescan_seconds
         flying = {path for path, _ in self._in_flight.values()}
         for named in self.options.paths:
-            found = [named] if named == STDIN else _matches(named)
+            literal = named == STDIN or not self.options.patterns
+            found = [named] if literal else _matches(named)
             for path in found:
                 if path in flying or (path in self._known and path == STDIN):
                     continue

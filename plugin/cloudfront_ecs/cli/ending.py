@@ -1,0 +1,65 @@
+"""How a command ends: exit codes, and errors as one clear text on standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from cloudfront_ecs.errors import CloudFrontEcsError, ConfigError, PluginError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+OK = 0
+FAILED = 1
+USAGE = 2
+REJECTED = 3
+INTERRUPTED = 130
+
+
+def run_command(command: click.Command, arguments: Sequence[str] | None = None) -> int:
+    """Run *command* and return its exit code.
+
+    0 all done, 1 failed, 2 usage or configuration, 3 some input was rejected, 130
+    interrupted.
+    """
+    try:
+        result = command.main(
+            list(arguments) if arguments is not None else None,
+            prog_name="cloudfront-ecs",
+            standalone_mode=False,
+        )
+    except click.exceptions.Abort:
+        return INTERRUPTED
+    except click.exceptions.Exit as ending:
+        return ending.exit_code
+    except click.ClickException as error:
+        error.show()
+        return USAGE if isinstance(error, click.UsageError) else FAILED
+    except (ConfigError, PluginError) as error:
+        tell(str(error))
+        return USAGE
+    except CloudFrontEcsError as error:
+        tell(str(error))
+        return FAILED
+    except BrokenPipeError:
+        leave_closed_pipe()
+        return OK
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return result if isinstance(result, int) else OK
+
+
+def tell(text: str) -> None:
+    """Say what is wrong, a line for each problem."""
+    for line in text.splitlines():
+        click.echo(f"cloudfront-ecs: {line}", err=True)
+
+
+def leave_closed_pipe() -> None:
+    """Keep the interpreter from complaining about a reader that has gone."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())

@@ -1,0 +1,152 @@
+"""The verb ``normalize``: a filter, lines in and documents out."""
+
+from __future__ import annotations
+
+import re
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from cloudfront_ecs.adapters import AdapterContext
+from cloudfront_ecs.cli.ending import OK, REJECTED, tell
+from cloudfront_ecs.cli.progress import counting
+from cloudfront_ecs.conversion import Conversion
+from cloudfront_ecs.delivery.dead_letters import DeadLetter
+from cloudfront_ecs.options import parse
+from cloudfront_ecs.plugins import Plugins, load_plugins
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cloudfront_ecs.adapters import Decoder, Source, Transform
+    from cloudfront_ecs.batches import Payload
+    from cloudfront_ecs.conversion import Converted
+
+FORMATS = ("auto", "standard", "realtime")
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  cloudfront-ecs normalize E2EXAMPLE.2026-01-15-07.a1b2c3d4.gz > documents.ndjson\n"
+    "  zcat logs/*.gz | cloudfront-ecs normalize --rejects refused.ndjson | jq .url.path\n"
+    "  cloudfront-ecs normalize --fields timestamp,c-ip,sc-status,cs-uri-stem edge.log",
+)
+@click.argument(
+    "files", nargs=-1, type=click.Path(exists=True, dir_okay=False, allow_dash=True), metavar="[FILE…]"
+)  # fmt: skip
+@click.option(
+    "--format", "format_", type=click.Choice(FORMATS), default="auto", show_default=True,
+    help="What the lines are; auto looks at the content.",
+)  # fmt: skip
+@click.option(
+    "--fields", metavar="NAMES", default="",
+    help="Columns of records that have no header: real-time (any order) or W3C. "
+    "Names apart by commas, or @FILE with names apart by commas, blanks or lines.",
+)  # fmt: skip
+@click.option(
+    "--rejects", type=click.Path(dir_okay=False, writable=True, path_type=Path), metavar="FILE",
+    help="Where refused lines go, one JSON object each with the reason and the bytes.",
+)  # fmt: skip
+@click.option(
+    "--user-agent/--no-user-agent", default=True, show_default=True,
+    help="Parse user agents into name, version, device and system.",
+)  # fmt: skip
+@click.option(
+    "--original/--no-original", default=False, show_default=True,
+    help="Keep each line in event.original.",
+)  # fmt: skip
+def normalize(
+    files: tuple[str, ...],
+    format_: str,
+    fields: str,
+    rejects: Path | None,
+    *,
+    user_agent: bool,
+    original: bool,
+) -> int:
+    """Turn log lines into ECS documents, one JSON document a line.
+
+    Reads FILEs (gzip or plain), or standard input where there are none or FILE is -.  In a
+    pipe each document comes out as soon as its line is complete.
+    """
+    plugins = load_plugins()
+    decoder = _decoder(plugins, format_, _names(fields))
+    transforms: list[Transform] = []
+    if user_agent:
+        spec = plugins.transforms["user_agent"]
+        transforms.append(spec.open(spec.options(), AdapterContext("user_agent")))
+    conversion = Conversion(decoder, transforms, original=original)
+    source = _source(plugins, files or ("-",))
+    with ExitStack() as opened:
+        opened.callback(source.close)
+        letters: IO[bytes] | None = None
+        if rejects is not None:
+            letters = opened.enter_context(rejects.open("wb"))
+        count = opened.enter_context(counting("records"))
+        refused = 0
+        for payload, part in _converted(source, conversion):
+            _write_out(part)
+            count(part.read)
+            refused += len(part.rejects)
+            if letters is not None:
+                for reject in part.rejects:
+                    letters.write(DeadLetter(reject, payload.origin).line())
+                letters.flush()
+    if not refused:
+        return OK
+    where = f"see {rejects}" if rejects else "give --rejects FILE to keep them"
+    tell(f"{refused} lines were refused ({where})")
+    return REJECTED
+
+
+def _write_out(part: Converted) -> None:
+    if part.documents:
+        out = sys.stdout.buffer
+        out.write(_ENCODER.encode_lines([document.body for document in part.documents]))
+        out.flush()
+
+
+_ENCODER = msgspec.json.Encoder()
+
+
+def _converted(source: Source, conversion: Conversion) -> Iterator[tuple[Payload, Converted]]:
+    while not source.drained():
+        payload = source.poll(0.0)
+        if payload is None:
+            continue
+        for part in conversion.convert(payload):
+            yield payload, part
+        source.settle(payload.receipt)
+
+
+def _names(fields: str) -> list[str]:
+    text = fields
+    if fields.startswith("@"):
+        try:
+            text = Path(fields[1:]).read_text("utf-8")
+        except OSError as error:
+            raise click.BadParameter(f"{fields[1:]}: {error.strerror}", param_hint="--fields") from error
+    return [name for name in re.split(r"[,\s]+", text) if name]
+
+
+def _decoder(plugins: Plugins, kind: str, names: list[str]) -> Decoder:
+    spec = plugins.decoders[kind]
+    if kind == "realtime" and not names:
+        hint = "real-time records carry no header: name their columns"
+        raise click.UsageError(f"--format realtime needs --fields ({hint})")
+    problems: list[str] = []
+    table: dict[str, Any] = {"fields": names} if names else {}
+    options = parse(spec.options, table, "--fields", problems)
+    if problems:
+        texts = (problem.removeprefix("--fields: ").removeprefix("fields: ") for problem in problems)
+        raise click.BadParameter("\n".join(texts), param_hint="--fields")
+    return spec.open(options, AdapterContext(kind))
+
+
+def _source(plugins: Plugins, files: tuple[str, ...]) -> Source:
+    spec = plugins.sources["files"]
+    return spec.open(spec.options(paths=files, patterns=False), AdapterContext("files"))

@@ -1,0 +1,98 @@
+"""The verb ``run``: all pipelines of a configuration, until they are told to stop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cloudfront_ecs.cli.check import config_option
+from cloudfront_ecs.cli.ending import FAILED, INTERRUPTED, OK, REJECTED, tell
+from cloudfront_ecs.cli.progress import counting
+from cloudfront_ecs.cli.summary import print_summaries
+from cloudfront_ecs.config import load
+from cloudfront_ecs.pipeline import RunSettings
+from cloudfront_ecs.plugins import load_plugins
+from cloudfront_ecs.running import Running, open_pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+_LOOK = 0.2
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  cloudfront-ecs run --config cloudfront-ecs.toml\n"
+    "  cloudfront-ecs run --config backfill.toml --once"
+)
+@config_option
+@click.option("--once", is_flag=True, help="End when the sources are drained.")
+@click.option(
+    "--patience", type=click.FloatRange(min=0), default=30.0, show_default=True,
+    metavar="SECONDS", help="With --once: how long a sink or source may refuse before giving up.",
+)  # fmt: skip
+@click.option(
+    "--drain", type=click.FloatRange(min=0), default=25.0, show_default=True,
+    metavar="SECONDS", help="After SIGTERM: how long batches in flight may take to finish.",
+)  # fmt: skip
+def run(path: Path, *, once: bool, patience: float, drain: float) -> int:
+    """Run all pipelines: read, convert, write to every sink, and only then move on.
+
+    SIGTERM or Ctrl-C stops reading at once, lets batches in flight finish and gives the
+    rest back to the source; a second one ends the process on the spot, which loses nothing
+    either.  At the end the counters are printed and checked.
+    """
+    plugins = load_plugins()
+    config = load(path, plugins)
+    stop = threading.Event()
+    settings = RunSettings(once=once, patience=patience, drain=drain)
+    opened = [open_pipeline(each, config, plugins, settings, stop) for each in config.pipelines]
+    running = Running(opened, stop)
+    with _signals(stop) as received, counting("records") as count:
+        running.start()
+        seen = 0
+        while not running.wait(_LOOK):
+            read = sum(summary.read for summary in running.summaries())
+            count(read - seen)
+            seen = read
+    summaries = running.summaries()
+    print_summaries(summaries)
+    for name, error in running.failures.items():
+        tell(f"pipeline {name}: {error}")
+        log.debug("pipeline %s failed", name, exc_info=error)
+    if running.failures:
+        return FAILED
+    if signal.SIGINT in received:
+        return INTERRUPTED
+    if once and any(summary.reasons.total() for summary in summaries):
+        return REJECTED
+    return OK
+
+
+@contextmanager
+def _signals(stop: threading.Event) -> Iterator[set[int]]:
+    """Make the first signal stop the run and the second one end the process."""
+    received: set[int] = set()
+
+    def stopped(number: int, _: Any) -> None:
+        if received:
+            os._exit(128 + number)
+        received.add(number)
+        stop.set()
+
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, stopped) for number in numbers}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
