@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudfront_ecs.errors import ConfigError, nearest
-from cloudfront_ecs.options import option, parse
+from cloudfront_ecs.options import Expanded, option, parse, toml_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -134,7 +134,8 @@ def _expand(value: Any, place: str, environ: Mapping[str, str], problems: list[s
         )
         return ""
 
-    return _VARIABLE.sub(substitute, value)
+    expanded = _VARIABLE.sub(substitute, value)
+    return Expanded(expanded, value) if expanded != value else value
 
 
 @dataclass(slots=True)
@@ -157,11 +158,11 @@ class _Reader:
                 for name, table in section.items()
             }
         pipelines = [
-            self._pipeline(name, table)
-            for name, table in self._table(tables, "pipelines").items()
+            self._pipeline(name, table) for name, table in self._table(tables, "pipelines").items()
         ]
-        if not pipelines and "pipelines" not in tables:
+        if tables.get("pipelines", {}) == {}:
             self.problems.append("pipelines: none configured (add a table [pipelines.NAME])")
+        self._refuse_shared_sources(pipelines)
         return Config(
             path=path,
             state=Path(state.directory) if state else Path(),
@@ -174,15 +175,18 @@ class _Reader:
         table = tables.get(name, {})
         if isinstance(table, dict):
             return table
-        self.problems.append(f"{name}: expected a table, got {type(table).__name__}")
+        self.problems.append(f"{name}: expected a table, got {toml_type(table)}")
         return {}
 
     def _adapter(self, role: str, name: str, table: Any, place: str) -> Adapter | None:
         if not isinstance(table, dict):
-            self.problems.append(f"{place}: expected a table, got {type(table).__name__}")
+            self.problems.append(f"{place}: expected a table, got {toml_type(table)}")
             return None
         kind = table.get("kind")
-        if not isinstance(kind, str):
+        if kind is not None and not isinstance(kind, str):
+            self.problems.append(f"{place}.kind: expected text, got {toml_type(kind)}")
+            return None
+        if kind is None:
             kinds = ", ".join(sorted(self.plugins.specs(role)))
             self.problems.append(f"{place}: option 'kind' is missing (known: {kinds})")
             return None
@@ -205,7 +209,7 @@ class _Reader:
         if isinstance(value, dict):
             return self._adapter(role, str(value.get("kind", role)), value, place)
         if not isinstance(value, str):
-            self.problems.append(f"{place}: expected a name or a table, got {type(value).__name__}")
+            self.problems.append(f"{place}: expected a name or a table, got {toml_type(value)}")
             return None
         if value in self.named[role]:
             return self.named[role][value]
@@ -223,10 +227,23 @@ class _Reader:
             return None
         return self.named[role][name]
 
+    def _refuse_shared_sources(self, pipelines: list[Pipeline | None]) -> None:
+        """Refuse a source that feeds two pipelines: each would see a part of its payloads."""
+        users: dict[str, str] = {}
+        for pipeline in pipelines:
+            if pipeline is None:
+                continue
+            other = users.setdefault(pipeline.source.name, pipeline.name)
+            if other != pipeline.name:
+                self.problems.append(
+                    f"pipelines.{pipeline.name}.source: {pipeline.source.name!r} feeds pipeline "
+                    f"{other!r} already (give that one more sinks, or add a source of its own)"
+                )
+
     def _pipeline(self, name: str, table: Any) -> Pipeline | None:
         place = f"pipelines.{name}"
         if not isinstance(table, dict):
-            self.problems.append(f"{place}: expected a table, got {type(table).__name__}")
+            self.problems.append(f"{place}: expected a table, got {toml_type(table)}")
             return None
         options = parse(PipelineOptions, table, place, self.problems)
         if options is None:
@@ -238,8 +255,7 @@ class _Reader:
             for i, value in enumerate(options.transforms)
         ]
         sinks = [
-            self._end("sink", value, f"{place}.sinks[{i}]")
-            for i, value in enumerate(options.sinks)
+            self._end("sink", value, f"{place}.sinks[{i}]") for i, value in enumerate(options.sinks)
         ]
         if len(set(options.sinks)) < len(options.sinks):
             self.problems.append(f"{place}.sinks: a sink is named twice")
@@ -254,5 +270,3 @@ class _Reader:
             options.original,
             options.batch,
         )
-
-

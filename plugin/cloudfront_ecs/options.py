@@ -5,9 +5,18 @@ from __future__ import annotations
 import dataclasses
 import types
 from dataclasses import MISSING, dataclass, fields, is_dataclass
-from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    Self,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
-from cloudfront_ecs.errors import nearest
+from cloudfront_ecs.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -36,6 +45,26 @@ class Secret(str):
     def reveal(self) -> str:
         """Return the value itself, as plain text."""
         return str.__str__(self)
+
+
+class Expanded(str):
+    """Text that environment variables were put into; messages show it as it was written.
+
+    Whatever stands in the environment may be a secret, also where no secret is expected.
+    """
+
+    __slots__ = ("written",)
+    written: str
+
+    def __new__(cls, value: str, written: str) -> Self:
+        """Keep what stood in the file beside the value."""
+        text = super().__new__(cls, value)
+        text.written = written
+        return text
+
+    def __repr__(self) -> str:
+        """Show what stood in the file."""
+        return repr(self.written)
 
 
 def option(
@@ -101,19 +130,21 @@ def parse(options: type[Any], table: Mapping[str, Any], place: str, problems: li
             problems.append(f"{place}: unknown option {name!r}{nearest(name, known)}")
             continue
         field_place = f"{place}.{name}"
+        known_before = len(problems)
         values[name] = _value(hints[name], value, field_place, problems)
-        if len(problems) == before:
+        if len(problems) == known_before:
             _range(known[name].metadata, values[name], field_place, problems)
     for name, item in known.items():
         required = item.default is MISSING and item.default_factory is MISSING
         if required and name not in table:
-            problems.append(f"{place}: option {name!r} is missing ({item.metadata['doc']})")
+            doc = item.metadata.get("doc", "")
+            problems.append(f"{place}: option {name!r} is missing{f' ({doc})' if doc else ''}")
     if len(problems) > before:
         return None
     try:
         return options(**values)
-    except ValueError as error:
-        problems.append(f"{place}: {error}")
+    except (ValueError, ConfigError) as error:
+        problems += [f"{place}: {line}" for line in str(error).splitlines()]
         return None
 
 
@@ -130,6 +161,11 @@ def type_name(hint: Any) -> str:
         return "table"
     names: dict[Any, str] = {str: "text", int: "int", float: "number", bool: "bool"}
     return names.get(hint, "secret text" if hint is Secret else getattr(hint, "__name__", "any"))
+
+
+def toml_type(value: Any) -> str:
+    """Return the type of a value from a configuration file, in the words of ``type_name``."""
+    return _TOML_NAMES.get(type(value), type(value).__name__)
 
 
 def _without_none(hint: Any) -> Any:
@@ -150,22 +186,22 @@ def _shown(default: Any) -> str:
     return repr(default)
 
 
-def _value(hint: Any, value: Any, place: str, problems: list[str]) -> Any:
+def _value(  # noqa: PLR0911 - one return for each kind of type
+    hint: Any, value: Any, place: str, problems: list[str]
+) -> Any:
     """Return *value* as the type *hint* asks for; problems are collected."""
     hint = _without_none(hint)
     origin = get_origin(hint)
     if hint is Any:
         return value
     if origin is Literal:
-        if value in get_args(hint):
-            return value
-        problems.append(f"{place}: unknown value {value!r}{nearest(str(value), get_args(hint))}")
-        return None
+        return _choice(get_args(hint), value, place, problems)
     if origin in (Union, types.UnionType):
         return _one_of(get_args(hint), value, place, problems)
-    if origin is tuple and isinstance(value, list):
+    if origin in (tuple, list) and isinstance(value, list):
         part = get_args(hint)[0]
-        return tuple(_value(part, item, f"{place}[{i}]", problems) for i, item in enumerate(value))
+        items = [_value(part, item, f"{place}[{i}]", problems) for i, item in enumerate(value)]
+        return tuple(items) if origin is tuple else items
     if is_dataclass(hint) and isinstance(value, dict):
         assert isinstance(hint, type)
         return parse(hint, value, place, problems)
@@ -173,9 +209,18 @@ def _value(hint: Any, value: Any, place: str, problems: list[str]) -> Any:
     if plain is not None and plain(value):
         return float(value) if hint is float else hint(value)
     if (hint is dict or origin is dict) and isinstance(value, dict):
-        return value
-    shown = "a value" if hint is Secret else f"{type(value).__name__} {_short(value)}"
-    problems.append(f"{place}: expected {type_name(hint)}, got {shown}")
+        return _unmarked(value)
+    problems.append(f"{place}: expected {type_name(hint)}, got {_got(hint, value)}")
+    return None
+
+
+def _choice(choices: tuple[Any, ...], value: Any, place: str, problems: list[str]) -> Any:
+    plain = _unmarked(value)
+    for choice in choices:
+        if type(plain) is type(choice) and plain == choice:
+            return choice
+    near = nearest(str(plain), map(str, choices))
+    problems.append(f"{place}: unknown value {_short(value)}{near}")
     return None
 
 
@@ -186,21 +231,47 @@ def _one_of(hints: tuple[Any, ...], value: Any, place: str, problems: list[str])
         if not attempt:
             return parsed
     names = " or ".join(type_name(hint) for hint in hints)
-    problems.append(f"{place}: expected {names}, got {type(value).__name__} {_short(value)}")
+    problems.append(f"{place}: expected {names}, got {_got(hints, value)}")
     return None
+
+
+def _got(hint: Any, value: Any) -> str:
+    """Return a value of the wrong type for a message, unless it may be or hold a secret."""
+    name = toml_type(value)
+    hidden = isinstance(value, dict) or _holds_secret(hint)
+    return name if hidden else f"{name} {_short(value)}"
+
+
+def _holds_secret(hint: Any) -> bool:
+    """Say whether a secret is expected in any part of a type."""
+    if hint is Secret:
+        return True
+    if is_dataclass(hint):
+        return any(map(_holds_secret, get_type_hints(hint).values()))
+    parts = hint if isinstance(hint, tuple) else get_args(hint)
+    return any(map(_holds_secret, parts))
+
+
+def _unmarked(value: Any) -> Any:
+    """Return a free table as plain values, for adapters that look at types."""
+    if isinstance(value, dict):
+        return {key: _unmarked(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_unmarked(item) for item in value]
+    return str(value) if isinstance(value, Expanded) else value
 
 
 def _range(meta: Mapping[str, Any], value: Any, place: str, problems: list[str]) -> None:
     least, most = meta.get("least"), meta.get("most")
-    if isinstance(value, tuple):
+    if isinstance(value, (tuple, list)):
         if least is not None and len(value) < least:
             problems.append(f"{place}: at least {least:g} needed, got {len(value)}")
         return
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return
-    if least is not None and value < least:
+    if least is not None and not value >= least:  # also what is not a number
         problems.append(f"{place}: {value!r} is below the least allowed value {least:g}")
-    if most is not None and value > most:
+    if most is not None and not value <= most:
         problems.append(f"{place}: {value!r} is above the largest allowed value {most:g}")
 
 
@@ -208,6 +279,11 @@ def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "…"  # noqa: PLR2004 - one line of a terminal
 
+
+_TOML_NAMES: dict[type, str] = {
+    str: "text", Expanded: "text", int: "int", float: "number", bool: "bool",
+    list: "list", dict: "table",
+}  # fmt: skip
 
 _PLAIN: dict[Any, Callable[[Any], bool]] = {
     str: lambda value: isinstance(value, str),

@@ -13,6 +13,7 @@ import pluggy
 from cloudfront_ecs import hookspecs
 from cloudfront_ecs.adapters import DecoderSpec, SinkSpec, SourceSpec, TransformSpec
 from cloudfront_ecs.errors import ConfigError, PluginError, nearest
+from cloudfront_ecs.options import describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -72,9 +73,12 @@ class Plugins:
         for plugin, name in registered:
             try:
                 self._pm.register(plugin, name)
-            except pluggy.PluginValidationError as error:
-                raise PluginError(f"plugin {name!r}: {_first_line(error)}") from error
+            except (pluggy.PluginValidationError, ValueError) as error:
+                raise PluginError(
+                    f"plugin {name!r}: {_first_line(error)}; {_how_to_block(name)}"
+                ) from error
         self._refuse_misspelt_hooks()
+        self._refuse_wrappers()
         self.offered_by: dict[tuple[str, str], str] = {}
         self.sources = self._collect("source", SourceSpec)
         self.decoders = self._collect("decoder", DecoderSpec)
@@ -126,21 +130,35 @@ class Plugins:
             if caller.has_spec():
                 continue
             for impl in caller.get_hookimpls():
+                if impl.optionalhook:  # the plugin knows that older versions lack it
+                    continue
                 raise PluginError(
                     f"plugin {impl.plugin_name!r}: unknown hook {name!r}{nearest(name, specified)}"
                     f"; {_how_to_block(impl.plugin_name)}"
                 )
 
+    def _refuse_wrappers(self) -> None:
+        # Hooks are called one by one, so a wrapper would have nothing to wrap.
+        for name, caller in vars(self._pm.hook).items():
+            for impl in [] if name.startswith("_") else caller.get_hookimpls():
+                if impl.wrapper or impl.hookwrapper:
+                    raise PluginError(
+                        f"plugin {impl.plugin_name!r}: hook {name!r} cannot be wrapped "
+                        f"(offer or observe instead); {_how_to_block(impl.plugin_name)}"
+                    )
+
     def _collect(self, role: str, spec_type: type[_Spec]) -> dict[str, _Spec]:
         found: dict[str, _Spec] = {}
         hook = getattr(self._pm.hook, f"{role}_specs")
-        for impl in reversed(hook.get_hookimpls()):  # pluggy lists the last registered first
+        for impl in hook.get_hookimpls():  # pluggy lists them as they were registered
             for spec in self._offers(impl, role):
                 if not isinstance(spec, spec_type):
                     raise PluginError(
                         f"plugin {impl.plugin_name!r}: {role}_specs returned "
-                        f"{type(spec).__name__}, expected {spec_type.__name__}"
+                        f"{type(spec).__name__}, expected {spec_type.__name__}; "
+                        f"{_how_to_block(impl.plugin_name)}"
                     )
+                _require_options(impl.plugin_name, role, spec)
                 if spec.kind in found:
                     other = self.offered_by[role, spec.kind]
                     raise PluginError(
@@ -191,6 +209,22 @@ def blocked_plugins() -> frozenset[str]:
     """Return the names of entry points that the environment switches off."""
     names = os.environ.get(BLOCK_VARIABLE, "").split(",")
     return frozenset(name.strip() for name in names if name.strip())
+
+
+def _require_options(plugin: str, role: str, spec: AdapterSpec) -> None:
+    """Refuse options that could be neither parsed nor described.
+
+    Raises:
+        PluginError: The options are no dataclass, or a type in them has no meaning at run time.
+    """
+    try:
+        tuple(describe(spec.options))
+    except Exception as error:
+        raise PluginError(
+            f"plugin {plugin!r}: options of {role} {spec.kind!r} cannot be used: "
+            f"{type(error).__name__}: {error} (a dataclass is expected, its types imported "
+            f"outside TYPE_CHECKING); {_how_to_block(plugin)}"
+        ) from error
 
 
 def _how_to_block(name: str) -> str:
