@@ -145,7 +145,7 @@ class RecordBatch:
     """
 
     layout: Layout
-    rows: list[list[str]]
+    rows: Sequence[list[str]]
     lines: list[str]
     numbers: Sequence[int]
     positions: Sequence[str] | None = None

@@ -1,0 +1,1 @@
+"""Decoders: payloads become records of text columns."""

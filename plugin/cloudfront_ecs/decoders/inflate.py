@@ -31,7 +31,7 @@ def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
             damaged or something else follows the last one; all that could be read before
             has been yielded.
     """
-    incoming = iter(chunks)
+    incoming = filter(None, chunks)
     head = b""
     for chunk in incoming:
         head += chunk
@@ -50,6 +50,7 @@ def _members(data: bytes, incoming: Iterator[bytes]) -> Iterator[bytes]:
     member = isal_zlib.decompressobj(wbits=_GZIP)
     consumed = 0
     begun = False
+    last = b""
     while True:
         if not data:
             data = next(incoming, b"")
@@ -61,12 +62,14 @@ def _members(data: bytes, incoming: Iterator[bytes]) -> Iterator[bytes]:
                 continue
             data += b"" if len(data) > 1 else next(incoming, b"")
             if not data.startswith(_MAGIC):
+                if last and not last.endswith(b"\n"):
+                    yield b"\n"  # the member is whole, and so is its last line
                 detail = "something else follows the last gzip member"
                 raise PayloadError("not_gzip", detail, data[:_KEPT])
             member = isal_zlib.decompressobj(wbits=_GZIP)
         try:
             piece = member.decompress(data, PIECE)
-        except isal_zlib.error as error:
+        except isal_zlib.error as error:  # type: ignore[misc]  # isal has no types
             detail = f"gzip is damaged after about {consumed} bytes: {error}"
             raise PayloadError("not_gzip", detail, data[:_KEPT]) from error
         rest = member.unused_data if member.eof else member.unconsumed_tail
@@ -75,5 +78,6 @@ def _members(data: bytes, incoming: Iterator[bytes]) -> Iterator[bytes]:
         data = rest
         if piece:
             yield piece
+            last = piece
     if not member.eof:
         raise PayloadError("truncated", f"gzip ends in mid-stream after {consumed} bytes")

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from cloudfront_ecs.batches import RejectedLine
+from cloudfront_ecs.batches import Layout, RecordBatch, RejectedLine
 from cloudfront_ecs.errors import PayloadError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
+
+    from cloudfront_ecs.batches import Message
 
 MAX_LINE_BYTES = 1_048_576
 """Longest line that is read; CloudFront's own stay below 40 KiB."""
 
 KEPT_BYTES = 65_536
 """How much of a line that is too long goes into its dead letter."""
+
+NO_LAYOUT = Layout("standard", ())
+"""The layout of batches that hold no records."""
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -29,14 +34,35 @@ class LineBlock:
         first: The number of the first line, from 1.
         plain: Whether all of it is ASCII.
         has_headers: Whether a line may begin with ``#``.
+        has_json: Whether a line may begin with ``{``.
         rejects: Lines that were too long.
+        position: The sequence number of the message that held the lines, for streams;
+            then *first* is the index of the first line within the message.
     """
 
     lines: list[str]
     first: int
     plain: bool = True
     has_headers: bool = False
+    has_json: bool = False
     rejects: list[RejectedLine] = field(default_factory=list)
+    position: str | None = None
+
+    def refused(self, reason: str, detail: str) -> RecordBatch:
+        """Return all lines of the block refused; blank ones are only counted."""
+        rejects = [
+            RejectedLine(
+                reason,
+                detail,
+                line.encode("utf-8", "surrogateescape"),
+                line=number if self.position is None else None,
+                position=self.position,
+            )
+            for number, line in enumerate(self.lines, self.first)
+            if line
+        ]
+        skipped = len(self.lines) - len(rejects)
+        return RecordBatch(NO_LAYOUT, [], [], (), rejects=rejects + self.rejects, skipped=skipped)
 
 
 def text_of(data: bytes) -> str:
@@ -58,19 +84,34 @@ def line_blocks(chunks: Iterable[bytes], max_bytes: int = MAX_LINE_BYTES) -> Ite
         for chunk in chunks:
             yield from framer.feed(chunk)
     except PayloadError as error:
-        error.raw = error.raw or framer.unfinished()
+        error.raw = framer.unfinished() or error.raw
         raise
-    yield from framer.feed(b"\n" if framer.unfinished() else b"")
+    yield from framer.finish()
+
+
+def message_blocks(
+    messages: Iterable[Message], max_bytes: int = MAX_LINE_BYTES
+) -> Iterator[LineBlock]:
+    """Yield the lines of each message; the end of a message ends a line."""
+    for message in messages:
+        framer = _Framer(max_bytes, 0)
+        for block in (*framer.feed(message.data), *framer.finish()):
+            block.position = message.position
+            block.rejects = [
+                replace(reject, line=None, position=message.position) for reject in block.rejects
+            ]
+            yield block
 
 
 class _Framer:
     """Splits a stream at line ends and remembers where it is."""
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, first: int = 1) -> None:
         self._max = max_bytes
         self._carry = b""
         self._skipped = 0
-        self._number = 1
+        self._number = first
+        self._at_start = True
 
     def unfinished(self) -> bytes:
         """Return what has been read of the current line (its beginning, if it is too long)."""
@@ -80,9 +121,15 @@ class _Framer:
         """Yield the lines that *chunk* completes."""
         if self._skipped:
             chunk = yield from self._skip(chunk)
-        if self._number == 1 and not self._carry:
-            chunk = chunk.removeprefix(_BOM)
+            if self._skipped:
+                return
         data = self._carry + chunk if self._carry else chunk
+        if self._at_start:
+            if len(data) < len(_BOM) and _BOM.startswith(data):
+                self._carry = data
+                return
+            data = data.removeprefix(_BOM)
+            self._at_start = False
         cut = data.rfind(b"\n")
         if cut < 0:
             self._carry = data
@@ -93,31 +140,45 @@ class _Framer:
             self._skipped = len(self._carry)
             self._carry = self._carry[:KEPT_BYTES]
 
+    def finish(self) -> Iterator[LineBlock]:
+        """Yield the last line, where no line end follows it."""
+        if self._carry:
+            self._at_start = False
+            yield from self.feed(b"\n")
+
     def _skip(self, chunk: bytes) -> Generator[LineBlock, None, bytes]:
         """Pass over the rest of a line that is too long; return what follows it."""
         end = chunk.find(b"\n")
         if end < 0:
+            self._keep(chunk)
             self._skipped += len(chunk)
             return b""
+        self._keep(chunk[:end])
         length = self._skipped + end
         yield LineBlock([], self._number, rejects=[self._too_long(self._carry, length)])
         self._number += 1
         self._carry, self._skipped = b"", 0
         return chunk[end + 1 :]
 
+    def _keep(self, part: bytes) -> None:
+        self._carry += part[: KEPT_BYTES - len(self._carry)]
+
     def _blocks(self, data: bytes) -> Iterator[LineBlock]:
         if len(data) <= self._max:
             yield self._block(data)
             return
-        start = 0
+        fitting: list[bytes] = []
         for line in data.split(b"\n"):  # only where one line may be too long
-            end = start + len(line)
-            if len(line) > self._max:
-                yield LineBlock([], self._number, rejects=[self._too_long(line, len(line))])
-                self._number += 1
-            else:
-                yield self._block(data[start:end])
-            start = end + 1
+            if len(line) <= self._max:
+                fitting.append(line)
+                continue
+            if fitting:
+                yield self._block(b"\n".join(fitting))
+                fitting = []
+            yield LineBlock([], self._number, rejects=[self._too_long(line, len(line))])
+            self._number += 1
+        if fitting:
+            yield self._block(b"\n".join(fitting))
 
     def _block(self, data: bytes) -> LineBlock:
         text = text_of(data)
@@ -125,7 +186,11 @@ class _Framer:
         if "\r" in text:
             lines = [line.removesuffix("\r") for line in lines]
         block = LineBlock(
-            lines, self._number, text.isascii(), text.startswith("#") or "\n#" in text
+            lines,
+            self._number,
+            plain=text.isascii(),
+            has_headers=text.startswith("#") or "\n#" in text,
+            has_json=text.startswith("{") or "\n{" in text,
         )
         self._number += len(lines)
         return block

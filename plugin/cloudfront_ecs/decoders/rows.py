@@ -2,20 +2,55 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from operator import methodcaller
+from typing import overload
 
 from cloudfront_ecs.batches import Layout, RecordBatch, RejectedLine
 from cloudfront_ecs.normalize import convert
 from cloudfront_ecs.normalize.layouts import OLDEST_WIDTH, rows_by_column
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
 ANCHORS = (
-    "date", "time", "timestamp", "c-ip", "s-ip", "sc-status", "x-edge-request-id", "cs-protocol",
+    "date", "time", "timestamp", "timestamp(ms)", "c-ip", "s-ip", "sc-status", "x-edge-request-id", "cs-protocol",
     "x-edge-result-type", "x-edge-response-result-type", "x-edge-detailed-result-type",
 )  # fmt: skip
 """Columns whose values have a shape of their own, and so tell whether a layout fits."""
+
+
+_NEVER_ABSENT = frozenset({"date", "time", "timestamp", "timestamp(ms)", "c-ip", "sc-status"})
+
+
+class TabRows(Sequence[list[str]]):
+    """The columns of lines, split when they are asked for.
+
+    Rows that come into being one by one while they are converted stay in the processor's
+    nearest cache; a list of them all does not.
+    """
+
+    def __init__(self, lines: list[str]) -> None:
+        """Stand for the rows of *lines*."""
+        self._lines = lines
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+        return len(self._lines)
+
+    def __iter__(self) -> Iterator[list[str]]:
+        """Split line after line."""
+        return map(_at_tabs, self._lines)
+
+    @overload
+    def __getitem__(self, index: int) -> list[str]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[list[str]]: ...
+    def __getitem__(self, index: int | slice) -> list[str] | list[list[str]]:
+        """Split one line, or some."""
+        if isinstance(index, slice):
+            return [_at_tabs(line) for line in self._lines[index]]
+        return _at_tabs(self._lines[index])
+
+
+_at_tabs: Callable[[str], list[str]] = methodcaller("split", "\t")
 
 
 def split_rows(
@@ -34,7 +69,10 @@ def split_rows(
     """
     width = len(layout.columns)
     rows = [line.split("\t") for line in lines]
-    odd = [index for index, row in enumerate(rows) if len(row) != width]
+    if width == 1:
+        odd = [index for index, row in enumerate(rows) if len(row) != 1 or row == [""]]
+    else:
+        odd = [index for index, row in enumerate(rows) if len(row) != width]
     if not odd:
         yield RecordBatch(layout, rows, lines, numbers, positions, plain=plain)
         return
@@ -112,11 +150,11 @@ def has_shape(layout: Layout, row: Sequence[str]) -> bool:
     """Say whether the anchors among the columns of *row* look like what they should be."""
     known = rows_by_column(layout.log)
     for column, value in zip(layout.columns, row, strict=False):
-        if column not in ANCHORS:
+        if column not in ANCHORS or column not in known:
             continue
-        if column in ("date", "time", "timestamp", "c-ip", "sc-status") and convert.absent(value):
+        if column in _NEVER_ABSENT and convert.absent(value):
             return False
-        if not value.isascii() or not value.replace("-", "").replace("_", "").isprintable():
+        if not value.isascii() or not value.isprintable():
             return False
         try:
             getattr(convert, known[column].conversion)(value)

@@ -9,12 +9,18 @@ comes by.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from cloudfront_ecs.adapters import DecoderSpec
-from cloudfront_ecs.batches import Layout, RecordBatch, RejectedLine
-from cloudfront_ecs.decoders.lines import MAX_LINE_BYTES, LineBlock, line_blocks
+from cloudfront_ecs.batches import Layout, RecordBatch
+from cloudfront_ecs.decoders.lines import (
+    MAX_LINE_BYTES,
+    NO_LAYOUT,
+    LineBlock,
+    line_blocks,
+    message_blocks,
+)
 from cloudfront_ecs.decoders.rows import has_shape, split_rows
 from cloudfront_ecs.errors import ConfigError
 from cloudfront_ecs.hookspecs import hookimpl
@@ -30,9 +36,12 @@ if TYPE_CHECKING:
 LEGACY_WIDTHS = (18, 19, 24, 26, 33)
 """How many columns legacy files had over the years; each is a prefix of the 33."""
 
-_FIELDS = re.compile(r"#\s*Fields:?\s*(.*)", re.IGNORECASE)
+MOST_COLUMNS = 512
+"""More than any log has; a header of thousands is noise, and compiling it would take long."""
+
+_FIELDS = re.compile(r"#\s*Fields(?::|\s|$)\s*(.*)", re.IGNORECASE | re.DOTALL)
 _NO_HEADER = "no #Fields line says what the columns are (give the decoder option 'fields')"
-_NO_LAYOUT = Layout("standard", ())
+_JSON = "JSON among W3C lines is not read, nor what follows it up to the next #Fields line"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,88 +71,124 @@ class StandardDecoder:
 
     def decode(self, payload: Payload) -> Iterator[RecordBatch]:
         """Yield the records of *payload*, see ``Decoder``."""
-        chunks: Iterable[bytes] = payload.chunks
         if payload.messages is not None:
-            chunks = (message.data for message in payload.messages)
-        return self.decode_blocks(line_blocks(chunks, self._max_line_bytes))
+            return self.decode_blocks(message_blocks(payload.messages, self._max_line_bytes))
+        return self.decode_blocks(line_blocks(payload.chunks, self._max_line_bytes))
 
     def decode_blocks(self, blocks: Iterable[LineBlock]) -> Iterator[RecordBatch]:
         """Yield the records of numbered lines."""
         layout = self._given
-        refusal: RejectedLine | None = None
+        refused: tuple[str, str] | None = None
         for block in blocks:
             if block.rejects:
-                yield RecordBatch(_NO_LAYOUT, [], [], (), rejects=block.rejects)
-            for first, lines, header in _sections(block):
-                if header is not None:
-                    layout, refusal = _layout_of(header, first, layout)
-                    rejects = [refusal] if refusal else []
-                    skipped = 0 if refusal else 1
-                    yield RecordBatch(_NO_LAYOUT, [], [], (), rejects=rejects, skipped=skipped)
+                yield RecordBatch(NO_LAYOUT, [], [], (), rejects=block.rejects)
+            for section in _sections(block):
+                if section.header is not None:
+                    names = _FIELDS.fullmatch(section.header)
+                    if names is None:
+                        yield RecordBatch(NO_LAYOUT, [], [], (), skipped=1)
+                        continue
+                    layout, problem = _layout_of(names[1])
+                    refused = ("layout", _NO_HEADER) if problem else None
+                    if problem:
+                        yield section.block.refused("header", problem)
+                    else:
+                        yield RecordBatch(NO_LAYOUT, [], [], (), skipped=1)
                     continue
-                numbers = range(first, first + len(lines))
-                if layout is None and refusal is None:
-                    layout = _legacy_layout(lines)
-                if layout is None:
-                    yield from unexplained([LineBlock(lines, first)], _NO_HEADER)
-                else:
-                    yield from split_rows(layout, lines, numbers, plain=block.plain)
+                lines = section.block
+                if refused is None and layout is None:
+                    layout, before, lines = _legacy_layout(lines)
+                    yield from before
+                if refused is None and lines.has_json:
+                    before_json, lines = _cut(lines, _first_json(lines))
+                    if layout is not None:
+                        yield from _split(layout, before_json)
+                    if lines.lines:
+                        refused = ("foreign", _JSON)
+                if refused is not None:
+                    yield lines.refused(*refused)
+                elif layout is not None:
+                    yield from _split(layout, lines)
 
 
-def _sections(block: LineBlock) -> Iterator[tuple[int, list[str], str | None]]:
-    """Yield ``(number, lines, None)`` for records and ``(number, [], header)`` for headers."""
+class _Section(NamedTuple):
+    """A header line, or the lines between two of them."""
+
+    block: LineBlock
+    header: str | None = None
+
+
+def _sections(block: LineBlock) -> Iterator[_Section]:
+    """Yield the headers among the lines of *block*, and the lines between them."""
     if not block.has_headers:
         if block.lines:
-            yield block.first, block.lines, None
+            yield _Section(block)
         return
     begin = 0
     for index, line in enumerate(block.lines):
         if line.startswith("#"):
             if index > begin:
-                yield block.first + begin, block.lines[begin:index], None
-            yield block.first + index, [], line
+                yield _Section(_part(block, begin, index))
+            yield _Section(_part(block, index, index + 1), line)
             begin = index + 1
     if begin < len(block.lines):
-        yield block.first + begin, block.lines[begin:], None
+        yield _Section(_part(block, begin, len(block.lines)))
 
 
-def _layout_of(
-    header: str, number: int, before: Layout | None
-) -> tuple[Layout | None, RejectedLine | None]:
-    """Return the layout that a header line sets, or why it cannot be used."""
-    match = _FIELDS.fullmatch(header)
-    if not match:
-        return before, None
+def _part(block: LineBlock, begin: int, end: int) -> LineBlock:
+    first = block.first + begin
+    return replace(block, lines=block.lines[begin:end], first=first, rejects=[])
+
+
+def _cut(block: LineBlock, at: int) -> tuple[LineBlock, LineBlock]:
+    return _part(block, 0, at), _part(block, at, len(block.lines))
+
+
+def _first_json(block: LineBlock) -> int:
+    """Return the index of the first line that is JSON, or how many lines there are."""
+    found = (i for i, line in enumerate(block.lines) if line.startswith("{") and "\t" not in line)
+    return next(found, len(block.lines))
+
+
+def _split(layout: Layout, block: LineBlock) -> Iterator[RecordBatch]:
+    """Return the records of *block*."""
+    numbers = range(block.first, block.first + len(block.lines))
+    positions = None if block.position is None else [block.position] * len(block.lines)
+    return split_rows(layout, block.lines, numbers, plain=block.plain, positions=positions)
+
+
+def _layout_of(text: str) -> tuple[Layout | None, str]:
+    """Return the layout of a header line, or why it cannot be used."""
     # A zero-width blank was copied into many files from an old sample in AWS's documentation.
-    names = tuple(match[1].replace("\u200b", "").split())
+    names = tuple(text.replace("\u200b", "").split())
     repeated = sorted({name for name in names if names.count(name) > 1})
-    if names and not repeated:
-        return Layout("standard", names), None
-    detail = f"names {', '.join(repeated)} twice" if repeated else "names no columns"
-    raw = header.encode("utf-8", "surrogateescape")
-    return None, RejectedLine("header", f"#Fields {detail}", raw, line=number)
+    if not names:
+        return None, "#Fields names no columns"
+    if len(names) > MOST_COLUMNS:
+        return None, f"#Fields names {len(names)} columns, at most {MOST_COLUMNS} are read"
+    if not "".join(names).isprintable():  # surrogate escapes are not printable either
+        return None, "#Fields names a column in bytes that are no text"
+    if repeated:
+        return None, f"#Fields names {', '.join(repeated)} twice"
+    return Layout("standard", names), ""
 
 
-def _legacy_layout(lines: list[str]) -> Layout | None:
-    """Return the legacy layout that explains headerless lines, if one surely does."""
-    row = next((line.split("\t") for line in lines if line), [])
-    if len(row) not in LEGACY_WIDTHS:
-        return None
-    layout = Layout("standard", legacy_columns()[: len(row)])
-    return layout if has_shape(layout, row) else None
+def _legacy_layout(
+    block: LineBlock,
+) -> tuple[Layout | None, list[RecordBatch], LineBlock]:
+    """Return the legacy layout that explains headerless lines, if one surely does.
 
-
-def unexplained(blocks: Iterable[LineBlock], detail: str) -> Iterator[RecordBatch]:
-    """Refuse every line of *blocks*, since nothing says what its columns are."""
-    for block in blocks:
-        rejects = [
-            RejectedLine("layout", detail, line.encode("utf-8", "surrogateescape"), line=number)
-            for number, line in enumerate(block.lines, block.first)
-            if line
-        ]
-        skipped = len(block.lines) - len(rejects)
-        rejects += block.rejects
-        yield RecordBatch(_NO_LAYOUT, [], [], (), rejects=rejects, skipped=skipped)
+    The first line that it explains decides; those before it are refused.
+    """
+    for index, line in enumerate(block.lines):
+        width = line.count("\t") + 1
+        if width not in LEGACY_WIDTHS:
+            continue
+        layout = Layout("standard", legacy_columns()[:width])
+        if has_shape(layout, line.split("\t")):
+            before, lines = _cut(block, index)
+            return layout, [before.refused("layout", _NO_HEADER)] if index else [], lines
+    return None, [block.refused("layout", _NO_HEADER)], _part(block, 0, 0)
 
 
 def _open(options: StandardOptions, _: AdapterContext) -> StandardDecoder:

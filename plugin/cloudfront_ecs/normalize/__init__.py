@@ -1,0 +1,1 @@
+"""Normalizing: records of text columns become typed documents."""

@@ -106,13 +106,13 @@ _COLUMN = re.compile(r"\{([^{}]+)\}")
 _CONVERSIONS = {
     name: getattr(convert, name)
     for name in (
-        "integer", "percent", "epoch_seconds", "epoch_milliseconds", "forwarded", "instant", "headers", "header_names", "quoted",
+        "integer", "percent", "epoch_seconds", "epoch_milliseconds", "instant", "headers", "header_names", "quoted",
         "quoted_integer", "quoted_number", "flag", "port",
     )
 }  # fmt: skip
 _MEMOS = (
     "address", "host", "status", "http_version", "media_type", "moment", "ip_version", "domain",
-    "path", "duration", "seconds", "percent",
+    "path", "duration", "forwarded", "seconds", "percent",
 )  # fmt: skip
 
 

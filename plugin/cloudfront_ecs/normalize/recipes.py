@@ -58,11 +58,11 @@ STATEMENTS = (
     # When: the end of the response, as exactly as the line tells it.
     _line("end end_ns end_ms", "timestamp(ms) date time",
           "end, end_ns, end_ms = c_epoch_milliseconds({timestamp(ms)})"
-          " or m_moment[{date} + 'T' + {time}]"),
+          " or m_moment[f'{{date}}T{{time}}']"),
     _line("end end_ns end_ms", "timestamp(ms)",
           "end, end_ns, end_ms = c_epoch_milliseconds({timestamp(ms)}) or undated()"),
     _line("end end_ns end_ms", "date time",
-          "end, end_ns, end_ms = m_moment[{date} + 'T' + {time}]"),
+          "end, end_ns, end_ms = m_moment[f'{{date}}T{{time}}']"),
     _line("end end_ns end_ms", "timestamp",
           "end, end_ns, end_ms = c_epoch_seconds({timestamp}) or undated()"),
     _line("taken taken_ms", "time-taken", "taken, taken_ms = m_duration[{time-taken}]"),
@@ -80,7 +80,7 @@ STATEMENTS = (
     _line("kind", "c-ip-version", "kind = m_ip_version[{c-ip-version}]"),
     _line("kind", "c_kind", "kind = c_kind"),
     _line("forwarded", "x-forwarded-for",
-          "forwarded = c_forwarded({x-forwarded-for}) if {x-forwarded-for} != '-' else None"),
+          "forwarded = m_forwarded[{x-forwarded-for}] if {x-forwarded-for} != '-' else None"),
     _line("addresses", "c_ip s_ip forwarded", "addresses = c_unique(c_ip, s_ip, forwarded)"),
     _line("addresses", "c_ip s_ip", "addresses = c_unique(c_ip, s_ip, None)"),
     _line("addresses", "c_ip forwarded",

@@ -1,0 +1,1 @@
+"""Transforms: documents in, documents out."""

@@ -41,10 +41,8 @@ class UserAgentTransform:
         parsed = self._parsed
         for document in documents:
             body = document.body
-            if type(body) is AccessDocument:
-                agent = body.user_agent
-                if agent is not None and agent.original is not None:
-                    body.user_agent = parsed[agent.original]
+            if isinstance(body, AccessDocument) and (agent := body.user_agent) is not None:
+                body.user_agent = parsed[agent.original or ""]
         return documents
 
     def _parse(self, original: str) -> UserAgent:
