@@ -25,7 +25,8 @@ def adapters(kind: str | None) -> int:
     ]
     if not chosen:
         known = [name for role in ROLES for name in plugins.specs(role)]
-        raise click.BadParameter(f"unknown kind {kind!r}{nearest(str(kind), known)}", param_hint="KIND")
+        problem = f"unknown kind {kind!r}{nearest(str(kind), known)}"
+        raise click.BadParameter(problem, param_hint="KIND")
     console = Console(highlight=False, soft_wrap=False)
     for role, name in chosen:
         _show(console, plugins, role, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import threading
 import time
 from pathlib import Path
@@ -138,7 +139,8 @@ def _run(path: Path) -> tuple[list[RunSummary], dict[str, BaseException]]:
 def _tell_input(day: Day, seconds: float) -> None:
     click.secho("What came in", bold=True)
     click.echo(f"  {day.requests:,} requests in {len(day.standard)} standard log files")
-    click.echo(f"  {day.realtime_requests:,} of them in {len(day.realtime)} real-time log files too")
+    also = f"{day.realtime_requests:,} of them in {len(day.realtime)} real-time log files"
+    click.echo(f"  {also} too")
     click.echo(f"  {day.size / 1e6:.1f} MB, made in {seconds:.1f} s")
     click.echo("  broken on purpose:")
     for broken in day.broken:
@@ -164,15 +166,16 @@ def _tell_refused(out: Path, day: Day) -> None:
             click.echo(f"  {name}{number}: {letter['reason']}: {letter['detail']}")
     read_all_the_same = {"missing_column", "bad_number", "not_utf8"} & {b.what for b in day.broken}
     if read_all_the_same:
-        click.echo("  Lines that could be read in part became documents that say so in error.message:")
+        click.echo("  Lines read only in part became documents that say so in error.message:")
         click.echo(f"    grep pipeline_error {out / 'documents.ndjson'} | head -3")
     click.echo(f"  The refused bytes lie in {out / 'state' / FOLDER}")
 
 
 def _tell_next(out: Path, config: Path) -> None:
     sample = next((out / "logs").rglob("*.gz"))
+    command = "cloudfront-ecs" if shutil.which("cloudfront-ecs") else sys.argv[0]
     click.secho("What to try next", bold=True)
     click.echo(f"  head -1 {out / 'documents.ndjson'} | python3 -m json.tool")
-    click.echo(f"  cloudfront-ecs normalize {sample} | head -1")
-    click.echo("  cloudfront-ecs adapters")
+    click.echo(f"  {command} normalize {sample} | head -1")
+    click.echo(f"  {command} adapters")
     click.echo(f"  less {config}")

@@ -20,8 +20,10 @@ REJECTED = 3
 INTERRUPTED = 130
 
 
-def run_command(command: click.Command, arguments: Sequence[str] | None = None) -> int:
-    """Run *command* and return its exit code.
+def run_command(  # noqa: PLR0911 - a table of endings is read in one piece
+    command: click.Command, arguments: Sequence[str] | None = None
+) -> int:
+    """Run *command* and return its exit code; the endings stand here, one below the other.
 
     0 all done, 1 failed, 2 usage or configuration, 3 some input was rejected, 130
     interrupted.

@@ -36,7 +36,8 @@ FORMATS = ("auto", "standard", "realtime")
     "  cloudfront-ecs normalize --fields timestamp,c-ip,sc-status,cs-uri-stem edge.log",
 )
 @click.argument(
-    "files", nargs=-1, type=click.Path(exists=True, dir_okay=False, allow_dash=True), metavar="[FILE…]"
+    "files", nargs=-1, metavar="[FILE…]",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
 )  # fmt: skip
 @click.option(
     "--format", "format_", type=click.Choice(FORMATS), default="auto", show_default=True,
@@ -129,7 +130,8 @@ def _names(fields: str) -> list[str]:
         try:
             text = Path(fields[1:]).read_text("utf-8")
         except OSError as error:
-            raise click.BadParameter(f"{fields[1:]}: {error.strerror}", param_hint="--fields") from error
+            problem = f"{fields[1:]}: {error.strerror}"
+            raise click.BadParameter(problem, param_hint="--fields") from error
     return [name for name in re.split(r"[,\s]+", text) if name]
 
 
@@ -142,8 +144,8 @@ def _decoder(plugins: Plugins, kind: str, names: list[str]) -> Decoder:
     table: dict[str, Any] = {"fields": names} if names else {}
     options = parse(spec.options, table, "--fields", problems)
     if problems:
-        texts = (problem.removeprefix("--fields: ").removeprefix("fields: ") for problem in problems)
-        raise click.BadParameter("\n".join(texts), param_hint="--fields")
+        told = "\n".join(problems).replace("--fields: ", "").replace("fields: ", "")
+        raise click.BadParameter(told, param_hint="--fields")
     return spec.open(options, AdapterContext(kind))
 
 

@@ -28,10 +28,8 @@ def print_summaries(summaries: Iterable[RunSummary]) -> None:
 def summary_lines(summary: RunSummary) -> list[str]:
     """Return the lines that tell a run: the equation for each sink, then the reasons."""
     rate = summary.read / summary.seconds if summary.seconds else 0
-    lines = [
-        f"pipeline {summary.pipeline}: {summary.read} records in {summary.seconds:.1f} s"
-        f" ({rate:,.0f}/s)"
-    ]
+    took = f"{summary.seconds:.1f} s ({rate:,.0f}/s)"
+    lines = [f"pipeline {summary.pipeline}: {summary.read} records in {took}"]
     for sink, ended in summary.sinks.items():
         parts = [f"{ended[end]} {words}" for end, words in _ENDS if ended[end]]
         dead = summary.dead_lettered + ended["dead_lettered"]

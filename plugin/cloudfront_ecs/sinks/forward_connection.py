@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgpack  # type: ignore[import-untyped]  # has no stubs
+import msgpack
 
 from cloudfront_ecs.errors import SinkBlockedError, SinkUnavailableError
 from cloudfront_ecs.sinks.forward import ping, read_hello, read_pong

@@ -40,7 +40,10 @@ class FilesOptions:
     paths: tuple[str, ...] = option(
         doc="Files, patterns such as logs/**/*.gz, or - for standard input.", least=1
     )
-    patterns: bool = option(True, doc="Whether * ? [ ] and ** in paths have a meaning.")  # noqa: FBT003
+    patterns: bool = option(
+        True,  # noqa: FBT003 - the default of an option
+        doc="Whether * ? [ ] and ** in paths have a meaning.",
+    )
     rescan_seconds: float = option(
         10.0, doc="How often patterns are looked at again for new files.", least=0.1
     )
@@ -75,7 +78,9 @@ class FilesSource:
         """Remember that the file, as it was, is done with."""
         path, version = self._in_flight.pop(receipt.sequence)
         if path != STDIN:
-            self.settled.save({str(Path(path).absolute()): Checkpoint(version, time.time(), finished=True)})
+            self.settled.save(
+                {str(Path(path).absolute()): Checkpoint(version, time.time(), finished=True)}
+            )
 
     def release(self, receipt: Receipt) -> None:
         """Offer the file again; standard input cannot be read twice."""
@@ -119,8 +124,8 @@ class FilesSource:
                 return None
             digest = _digest(path)
         except FileNotFoundError:
-            chunks = _missing(path)
-            return self._handed_out(path, "missing", Origin(path, ("file", path)), chunks)
+            origin = Origin(path, ("file", path))
+            return self._handed_out(path, "missing", origin, _pieces(path))
         except OSError as error:
             raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
         name = Path(path).name
@@ -144,8 +149,8 @@ class FilesSource:
 def _matches(named: str) -> list[str]:
     if not glob.has_magic(named) or Path(named).exists():
         return [named]
-    found = (path for path in glob.iglob(named, recursive=True) if not Path(path).is_dir())
-    return sorted(found)
+    found = glob.iglob(named, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
+    return sorted(path for path in found if not Path(path).is_dir())
 
 
 def _digest(path: str) -> str:
@@ -162,15 +167,10 @@ def _pieces(path: str) -> Iterator[bytes]:
         with Path(path).open("rb", buffering=0) as file:
             while piece := file.read(PIECE):
                 yield piece
-    except FileNotFoundError:
-        yield from _missing(path)
+    except FileNotFoundError as error:
+        raise PayloadError("missing", f"{path}: no such file") from error
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-def _missing(path: str) -> Iterator[bytes]:
-    raise PayloadError("missing", f"{path}: no such file")
-    yield b""  # makes this a generator: the error belongs to the reading, not to the offer
 
 
 def _standard_input() -> Iterator[bytes]:
