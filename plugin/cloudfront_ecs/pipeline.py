@@ -20,6 +20,7 @@ from cloudfront_ecs.delivery.batching import Batching, PayloadProgress
 from cloudfront_ecs.delivery.dead_letters import DeadLetter
 from cloudfront_ecs.delivery.writer import SinkWriter, Written
 from cloudfront_ecs.errors import (
+    AccountingError,
     CloudFrontEcsError,
     SinkBlockedError,
     SourceError,
@@ -115,6 +116,7 @@ class Pipeline:
         try:
             self._read_until_stopped()
             self._drain(self.settings.drain)
+            self.accounts.check()
         except BaseException as error:
             summary.error = str(error) or type(error).__name__
             self._abandon()
@@ -123,7 +125,6 @@ class Pipeline:
             self._close()
             summary.seconds = time.monotonic() - began
             self.parts.plugins.pipeline_stopped(summary)
-        self.accounts.check()
         return summary
 
     def health(self) -> dict[str, str]:
@@ -267,6 +268,12 @@ class Pipeline:
                 raise SinkBlockedError(f"sink {name}: {writer.health.problem}")
 
     def _take_in(self, written: Written) -> None:
+        """Take note of the end of a batch in one sink.
+
+        Raises:
+            CloudFrontEcsError: The sink failed in a way that cannot be retried.
+        """
+        self._keep_rejections(written)
         if written.failure is not None:
             error = written.failure
             if isinstance(error, CloudFrontEcsError):
@@ -275,28 +282,18 @@ class Pipeline:
                 f"sink {written.sink}: failed with {type(error).__name__} (see the log)"
             ) from error
         batch = written.batch
-        if not written.finished:
-            self._fail(batch)
-            return
-        self._keep_rejections(written)
+        batch.outcomes[written.sink] = dict(written.outcomes)
+        batch.failed = batch.failed or not written.finished
         batch.waiting_for.discard(written.sink)
         if batch.waiting_for:
             return
         self._in_flight -= 1
-        self._announce(batch)
+        if not batch.failed:
+            self._announce(batch)
         for share in batch.shares:
             share.progress.outstanding -= share.count
+            share.progress.failed = share.progress.failed or batch.failed
             self._tell_source(share.progress)
-
-    def _fail(self, batch: Batch) -> None:
-        """Give the payloads of an unfinished batch back."""
-        if batch.waiting_for:
-            batch.waiting_for.clear()
-            self._in_flight -= 1
-            for share in batch.shares:
-                share.progress.outstanding -= share.count
-                share.progress.failed = True
-                self._tell_source(share.progress)
 
     def _keep_rejections(self, written: Written) -> None:
         """Dead-letter what a sink refused for good, with the bytes of its line."""
@@ -304,7 +301,10 @@ class Pipeline:
         for rejection in written.rejected:
             found = written.batch.line_of(rejection.document)
             if found is None:
-                raise StateError(f"document {rejection.document.id} has lost its line")
+                raise AccountingError(
+                    f"sink {written.sink!r} rejects document {rejection.document.id}, "
+                    "which it was not given"
+                )
             share, line = found
             detail = f"{written.sink}: {rejection.detail}"
             letters.append(
@@ -316,9 +316,6 @@ class Pipeline:
                 )
             )
         self._store(letters)
-        count = len(written.batch.documents)
-        refused = len(written.rejected)
-        written.batch.outcomes[written.sink] = {"taken": count - refused, "dead_lettered": refused}
 
     def _announce(self, batch: Batch) -> None:
         newest = max((document.time_ns for document in batch.documents), default=0)
@@ -356,16 +353,13 @@ class Pipeline:
         """Stop all retrying and release every payload that is still open."""
         for writer in self._writers.values():
             writer.give_up.set()
-        ended = [writer.finish(timeout=1.0) for writer in self._writers.values()]
-        if all(ended):
-            self._each_safely(self._take_in_all)
+        for writer in self._writers.values():
+            writer.finish(timeout=1.0)
+        while not self._done.empty():  # what a sink took and refused until now still counts
+            self._each_safely(lambda: self._take_in(self._done.get_nowait()))
         for progress in tuple(self._open):
             self._open.remove(progress)
             self._each_safely(lambda: self.parts.source.release(progress.receipt))  # noqa: B023
-
-    def _take_in_all(self) -> None:
-        while not self._done.empty():
-            self._take_in(self._done.get_nowait())
 
     def _close(self) -> None:
         for writer in self._writers.values():

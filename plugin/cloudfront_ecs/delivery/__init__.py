@@ -1,0 +1,1 @@
+"""What makes delivery safe: batches, books, positions, waiting, dead letters."""

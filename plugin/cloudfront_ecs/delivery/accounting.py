@@ -34,6 +34,11 @@ class Accounts:
             AccountingError: The conversion lost or invented a record.
         """
         count = len(part.documents)
+        if part.filtered < 0:
+            raise AccountingError(
+                f"transforms made {count} documents of {count + part.filtered} "
+                "(they may change and drop documents, not add any)"
+            )
         if part.read != count + len(part.rejects) + part.filtered:
             raise AccountingError(
                 f"{part.read} records became {count} documents, {len(part.rejects)} rejects "
@@ -58,6 +63,8 @@ class Accounts:
             raise AccountingError(
                 f"sink {sink!r} was given {offered} documents and accounts for {result.total}"
             )
+        if min(result.stored, result.duplicates, result.acked) < 0:
+            raise AccountingError(f"sink {sink!r} reports a negative number of documents")
         with self._lock:
             ended = self.summary.sinks[sink]
             ended["stored"] += result.stored
@@ -65,7 +72,8 @@ class Accounts:
             ended["acked"] += result.acked
             ended["dead_lettered"] += len(result.rejected)
             self.summary.in_flight[sink] -= offered - len(result.retry)
-            self.summary.reasons["rejected"] += len(result.rejected)
+            if result.rejected:
+                self.summary.reasons["rejected"] += len(result.rejected)
 
     def check(self) -> None:
         """Compare both sides of the equation for every sink.

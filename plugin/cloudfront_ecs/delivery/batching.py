@@ -56,12 +56,17 @@ class Batch:
         documents: The documents.
         shares: Which payloads they come from, in order.
         waiting_for: Sinks that have not finished it.
+        failed: A sink has given it up; its payloads go back to the source.
+        outcomes: For each sink, how many documents ended how.
+        bytes: Characters of the lines its documents were made of.
         began: When the first document came in (monotonic clock).
+        offered: When it was handed to the sinks (monotonic clock).
     """
 
     documents: list[Document] = field(default_factory=list)
     shares: list[Share] = field(default_factory=list)
     waiting_for: set[str] = field(default_factory=set)
+    failed: bool = False
     outcomes: dict[str, dict[str, int]] = field(default_factory=dict)
     bytes: int = 0
     began: float = field(default_factory=time.monotonic)

@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from cloudfront_ecs.delivery.appending import append_lines, cut_torn_line
 
@@ -81,7 +82,7 @@ class DeadLetters:
     def __init__(self, state: Path, pipeline: str) -> None:
         """Write below *state*; nothing is made before the first letter."""
         self._folder = state / FOLDER
-        self._pipeline = pipeline
+        self._name = quote(pipeline, safe="")  # a name from the configuration is no path
 
     def add(self, letters: Iterable[DeadLetter]) -> None:
         """Store *letters*; once this returns they survive a crash.
@@ -97,7 +98,7 @@ class DeadLetters:
         made = not self._folder.exists()
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         day = datetime.now(UTC).strftime("%Y-%m-%d")
-        path = self._folder / f"{self._pipeline}-{day}.ndjson"
+        path = self._folder / f"{self._name}-{day}.ndjson"
         made = made or not path.exists()
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -28,7 +29,10 @@ class Written:
     Attributes:
         sink: The sink's name.
         batch: The batch.
-        rejected: Documents the sink will never take.
+        rejected: Documents the sink will never take, also those of an unfinished batch:
+            they are counted, so they have to be kept.
+        outcomes: How many documents ended how (``stored``, ``duplicate``, ``acked``,
+            ``dead_lettered``).
         failure: The error that ended the writer, when it did not finish the batch; None
             with *finished* false means that it was told to give up.
         finished: Whether every document has found its end.
@@ -37,7 +41,8 @@ class Written:
     sink: str
     batch: Batch
     rejected: tuple[Rejection, ...] = ()
-    failure: Exception | None = None
+    outcomes: Counter[str] = field(default_factory=Counter)
+    failure: BaseException | None = None
     finished: bool = True
 
 
@@ -99,33 +104,44 @@ class SinkWriter:
 
     def _run(self) -> None:
         while (batch := self._queue.get()) is not None:
+            rejected: list[Rejection] = []
+            outcomes: Counter[str] = Counter()
+            finished, failure = False, None
             try:
-                rejected = self._write(batch.documents)
-            except Exception as error:
+                finished = self._write(batch.documents, rejected, outcomes)
+            except BaseException as error:
                 # A defect of the sink: what it has done is not known, so nothing settles.
+                # Unreported, it would leave the pipeline waiting for ever.
                 log.exception("sink %s failed", self.name)
-                self.done.put(Written(self.name, batch, failure=error, finished=False))
+                failure = error
+            self.done.put(Written(self.name, batch, tuple(rejected), outcomes, failure, finished))
+            if failure is not None:
                 return
-            finished = rejected is not None
-            self.done.put(Written(self.name, batch, rejected or (), finished=finished))
 
-    def _write(self, documents: list[Document]) -> tuple[Rejection, ...] | None:
-        """Return the rejected documents, or None when told to give up."""
+    def _write(
+        self, documents: list[Document], rejected: list[Rejection], outcomes: Counter[str]
+    ) -> bool:
+        """Note how documents end; return False when told to give up."""
         backoff = Backoff(self.give_up)
-        rejected: list[Rejection] = []
         pending: list[Document] = documents
         while pending:
             if self.give_up.is_set():
-                return None
+                return False
             try:
                 result = self.sink.write(pending)
             except SinkUnavailableError as error:
                 self._refused(error)
                 if not backoff.wait(error.retry_after or 0.0):
-                    return None
+                    return False
                 continue
             self.accounts.written(self.name, len(pending), result)
             rejected += result.rejected
+            outcomes.update(
+                stored=result.stored,
+                duplicate=result.duplicates,
+                acked=result.acked,
+                dead_lettered=len(result.rejected),
+            )
             if len(result.retry) == len(pending):
                 self._refused(SinkUnavailableError("every document is to be offered again"))
             else:
@@ -133,8 +149,8 @@ class SinkWriter:
                 backoff.reset()
             pending = list(result.retry)
             if pending and not backoff.wait():
-                return None
-        return tuple(rejected)
+                return False
+        return True
 
     def _refused(self, error: SinkUnavailableError) -> None:
         if self.health.problem is None:
@@ -148,5 +164,3 @@ class SinkWriter:
             seconds = self.health.blocked_for()
             log.warning("sink %s takes documents again after %.0f s", self.name, seconds)
         self.health.problem = None
-
-
