@@ -368,3 +368,15 @@ def test_a_write_never_logs_content(
 
     assert "secret-cookie" not in caplog.text
     assert "secret-cookie" not in str(caught.value)
+
+
+def test_the_wish_to_be_left_alone_reaches_the_one_who_waits(
+    server: ScriptedBulk, sink: ElasticSink
+) -> None:
+    sink.write([document("a")])
+    server.script.append(faults.status(429, **{"Retry-After": "7"}))
+
+    with pytest.raises(SinkUnavailableError) as refused:
+        sink.write([document("b")])
+
+    assert refused.value.retry_after == 7.0

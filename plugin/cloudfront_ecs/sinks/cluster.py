@@ -169,9 +169,15 @@ def refused(reply: Reply, doing: str = "") -> SinkUnavailableError:
     during = f" to {doing}" if doing else ""
     text = f"{reply.place}: answered {reply.status}{said}{during}"
     if reply.status in (408, 429) or reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return SinkUnavailableError(text)
+        return SinkUnavailableError(text, _retry_after(reply))
     hint = _HINTS.get(reply.status, "is a proxy or another service at 'hosts'?")
     return SinkBlockedError(f"{text} ({hint})")
+
+
+def _retry_after(reply: Reply) -> float | None:
+    """Return the seconds of ``Retry-After`` (RFC 9110, 10.2.3); a date is left to the backoff."""
+    wish = reply.headers.get("retry-after", "").strip()
+    return float(wish) if wish.isascii() and wish.isdigit() else None
 
 
 _HINTS = {
