@@ -49,20 +49,14 @@ def _members(data: bytes, incoming: Iterator[bytes]) -> Iterator[bytes]:
     """Yield the content of gzip members one after the other."""
     member = isal_zlib.decompressobj(wbits=_GZIP)
     consumed = 0
-    begun = False
-    last = b""
-    while True:
-        if not data:
-            data = next(incoming, b"")
+    last = b"\n"
+    while data := data or next(incoming, b""):
+        if member.eof:
+            data = _next_member(data, incoming)
             if not data:
                 break
-        if member.eof:
-            data = data.lstrip(b"\0") if not begun else data
-            if not data:
-                continue
-            data += b"" if len(data) > 1 else next(incoming, b"")
             if not data.startswith(_MAGIC):
-                if last and not last.endswith(b"\n"):
+                if not last.endswith(b"\n"):
                     yield b"\n"  # the member is whole, and so is its last line
                 detail = "something else follows the last gzip member"
                 raise PayloadError("not_gzip", detail, data[:_KEPT])
@@ -74,10 +68,17 @@ def _members(data: bytes, incoming: Iterator[bytes]) -> Iterator[bytes]:
             raise PayloadError("not_gzip", detail, data[:_KEPT]) from error
         rest = member.unused_data if member.eof else member.unconsumed_tail
         consumed += len(data) - len(rest)
-        begun = not member.eof
         data = rest
         if piece:
             yield piece
             last = piece
     if not member.eof:
         raise PayloadError("truncated", f"gzip ends in mid-stream after {consumed} bytes")
+
+
+def _next_member(data: bytes, incoming: Iterator[bytes]) -> bytes:
+    """Return what follows a member, without the zeros that some writers pad with."""
+    data = data.lstrip(b"\0")
+    while len(data) < len(_MAGIC) and (more := next(incoming, b"")):
+        data = (data + more).lstrip(b"\0")
+    return data

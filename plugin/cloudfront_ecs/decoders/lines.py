@@ -189,8 +189,9 @@ class _Framer:
             lines,
             self._number,
             plain=text.isascii(),
-            has_headers=text.startswith("#") or "\n#" in text,
-            has_json=text.startswith("{") or "\n{" in text,
+            # CloudFront encodes both characters, so the quick look for one mostly settles it.
+            has_headers="#" in text and (text.startswith("#") or "\n#" in text),
+            has_json="{" in text and (text.startswith("{") or "\n{" in text),
         )
         self._number += len(lines)
         return block

@@ -11,7 +11,8 @@ from cloudfront_ecs.normalize import convert
 from cloudfront_ecs.normalize.layouts import OLDEST_WIDTH, rows_by_column
 
 ANCHORS = (
-    "date", "time", "timestamp", "timestamp(ms)", "c-ip", "s-ip", "sc-status", "x-edge-request-id", "cs-protocol",
+    "date", "time", "timestamp", "timestamp(ms)", "c-ip", "s-ip", "sc-status",
+    "x-edge-request-id", "cs-protocol",
     "x-edge-result-type", "x-edge-response-result-type", "x-edge-detailed-result-type",
 )  # fmt: skip
 """Columns whose values have a shape of their own, and so tell whether a layout fits."""

@@ -28,7 +28,7 @@ from cloudfront_ecs.normalize.layouts import legacy_columns, standard_layout
 from cloudfront_ecs.options import option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from cloudfront_ecs.adapters import AdapterContext
     from cloudfront_ecs.batches import Payload
@@ -77,38 +77,62 @@ class StandardDecoder:
 
     def decode_blocks(self, blocks: Iterable[LineBlock]) -> Iterator[RecordBatch]:
         """Yield the records of numbered lines."""
-        layout = self._given
-        refused: tuple[str, str] | None = None
+        reader = _Reader(self._given)
         for block in blocks:
             if block.rejects:
                 yield RecordBatch(NO_LAYOUT, [], [], (), rejects=block.rejects)
             for section in _sections(block):
-                if section.header is not None:
-                    names = _FIELDS.fullmatch(section.header)
-                    if names is None:
-                        yield RecordBatch(NO_LAYOUT, [], [], (), skipped=1)
-                        continue
-                    layout, problem = _layout_of(names[1])
-                    refused = ("layout", _NO_HEADER) if problem else None
-                    if problem:
-                        yield section.block.refused("header", problem)
-                    else:
-                        yield RecordBatch(NO_LAYOUT, [], [], (), skipped=1)
-                    continue
-                lines = section.block
-                if refused is None and layout is None:
-                    layout, before, lines = _legacy_layout(lines)
-                    yield from before
-                if refused is None and lines.has_json:
-                    before_json, lines = _cut(lines, _first_json(lines))
-                    if layout is not None:
-                        yield from _split(layout, before_json)
-                    if lines.lines:
-                        refused = ("foreign", _JSON)
-                if refused is not None:
-                    yield lines.refused(*refused)
-                elif layout is not None:
-                    yield from _split(layout, lines)
+                if section.header is None:
+                    yield from reader.records(section.block)
+                else:
+                    yield reader.header(section.block, section.header)
+
+
+class _Reader:
+    """Reads one object and remembers the columns that hold at the moment.
+
+    Without a layout nothing has said yet what the columns are; where lines are refused, a
+    header that could not be used, or JSON, came before them.
+    """
+
+    def __init__(self, layout: Layout | None) -> None:
+        self._layout = layout
+        self._refused: tuple[str, str] | None = None
+
+    def header(self, block: LineBlock, text: str) -> RecordBatch:
+        """Take the columns from a header line."""
+        fields = _FIELDS.fullmatch(text)
+        if fields:
+            self._layout, problem = _layout_of(fields[1])
+            self._refused = ("layout", _NO_HEADER) if problem else None
+            if problem:
+                return block.refused("header", problem)
+        return RecordBatch(NO_LAYOUT, [], [], (), skipped=1)
+
+    def records(self, block: LineBlock) -> Iterator[RecordBatch]:
+        """Yield the records of lines that are no headers."""
+        if self._refused is None and self._layout is None:
+            self._layout, at = _legacy_layout(block.lines)
+            before, block = _cut(block, at)
+            if before.lines:
+                yield before.refused("layout", _NO_HEADER)
+        if self._refused is None and block.has_json:
+            before, block = _cut(block, _first_json(block))
+            yield from self._split(before)
+            if block.lines:
+                self._refused = ("foreign", _JSON)
+        if self._refused is not None:
+            yield block.refused(*self._refused)
+        else:
+            yield from self._split(block)
+
+    def _split(self, block: LineBlock) -> Iterator[RecordBatch]:
+        if self._layout is not None and block.lines:
+            numbers = range(block.first, block.first + len(block.lines))
+            positions = None if block.position is None else [block.position] * len(block.lines)
+            yield from split_rows(
+                self._layout, block.lines, numbers, plain=block.plain, positions=positions
+            )
 
 
 class _Section(NamedTuple):
@@ -150,13 +174,6 @@ def _first_json(block: LineBlock) -> int:
     return next(found, len(block.lines))
 
 
-def _split(layout: Layout, block: LineBlock) -> Iterator[RecordBatch]:
-    """Return the records of *block*."""
-    numbers = range(block.first, block.first + len(block.lines))
-    positions = None if block.position is None else [block.position] * len(block.lines)
-    return split_rows(layout, block.lines, numbers, plain=block.plain, positions=positions)
-
-
 def _layout_of(text: str) -> tuple[Layout | None, str]:
     """Return the layout of a header line, or why it cannot be used."""
     # A zero-width blank was copied into many files from an old sample in AWS's documentation.
@@ -173,22 +190,15 @@ def _layout_of(text: str) -> tuple[Layout | None, str]:
     return Layout("standard", names), ""
 
 
-def _legacy_layout(
-    block: LineBlock,
-) -> tuple[Layout | None, list[RecordBatch], LineBlock]:
-    """Return the legacy layout that explains headerless lines, if one surely does.
-
-    The first line that it explains decides; those before it are refused.
-    """
-    for index, line in enumerate(block.lines):
+def _legacy_layout(lines: Sequence[str]) -> tuple[Layout | None, int]:
+    """Return the legacy layout that surely explains a headerless line, and that line's index."""
+    for index, line in enumerate(lines):
         width = line.count("\t") + 1
-        if width not in LEGACY_WIDTHS:
-            continue
-        layout = Layout("standard", legacy_columns()[:width])
-        if has_shape(layout, line.split("\t")):
-            before, lines = _cut(block, index)
-            return layout, [before.refused("layout", _NO_HEADER)] if index else [], lines
-    return None, [block.refused("layout", _NO_HEADER)], _part(block, 0, 0)
+        if width in LEGACY_WIDTHS:
+            layout = Layout("standard", legacy_columns()[:width])
+            if has_shape(layout, line.split("\t")):
+                return layout, index
+    return None, len(lines)
 
 
 def _open(options: StandardOptions, _: AdapterContext) -> StandardDecoder:

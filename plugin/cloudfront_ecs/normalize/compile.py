@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, NoReturn, get_args, get_type_hints
 
 import msgspec
 
@@ -22,9 +22,10 @@ from cloudfront_ecs.normalize.recipes import COMPOSED, FIELDS, PLAIN, STATEMENTS
 from cloudfront_ecs.normalize.shared import VENDOR, Shared, shared_objects
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from cloudfront_ecs.batches import Layout, Origin
+
 
 @dataclass(frozen=True, slots=True)
 class Constants:
@@ -91,7 +92,7 @@ def compiled(layout: Layout, *, messages: bool, original: bool) -> Compiled:
     return Compiled(scope["run"], source)
 
 
-def undated() -> tuple[str, int]:
+def undated() -> NoReturn:
     """Refuse a record without a time."""
     raise convert.UndatedError("no time")
 
@@ -106,8 +107,8 @@ _COLUMN = re.compile(r"\{([^{}]+)\}")
 _CONVERSIONS = {
     name: getattr(convert, name)
     for name in (
-        "integer", "percent", "epoch_seconds", "epoch_milliseconds", "instant", "headers", "header_names", "quoted",
-        "quoted_integer", "quoted_number", "flag", "port",
+        "integer", "percent", "epoch_seconds", "epoch_milliseconds", "instant", "headers",
+        "header_names", "quoted", "quoted_integer", "quoted_number", "flag", "port",
     )
 }  # fmt: skip
 _MEMOS = (
@@ -209,9 +210,7 @@ class _Writer:
                 self._plain(column, row.conversion, names)
         if other:
             pairs = ", ".join(f"({name!r}, {self._raw(name)})" for name in other)
-            self.lines.append(
-                f"other = {{n: v for n, v in ({pairs},) if v != '-' and v}} or None"
-            )
+            self.lines.append(f"other = {{n: v for n, v in ({pairs},) if v != '-' and v}} or None")
             self.fields["aws.cloudfront.other"] = "other"
 
     def _plain(self, column: str, conversion: str, names: list[str]) -> None:
@@ -262,12 +261,15 @@ class _Writer:
             if shared.memo is not None:
                 self.scope[f"o_{shared.variable}"] = shared.memo
                 key = "\\t".join(f"{{{self._raw(column)}}}" for column in shared.columns)
+                memo = f"o_{shared.variable}"
+                if shared.older is not None and "date" in self.layout.columns:
+                    self.scope[f"{memo}_older"] = shared.older
+                    day = f"{self._raw('date')} >= {convert.ONCE_SINCE!r}"
+                    memo = f"({memo} if {day} else {memo}_older)"
                 if len(shared.columns) == 1:
-                    self.lines.append(
-                        f"{shared.variable} = o_{shared.variable}[{self._raw(shared.columns[0])}]"
-                    )
+                    self.lines.append(f"{shared.variable} = {memo}[{self._raw(shared.columns[0])}]")
                 else:
-                    self.lines.append(f'{shared.variable} = o_{shared.variable}[f"{key}"]')
+                    self.lines.append(f'{shared.variable} = {memo}[f"{key}"]')
 
     def _object(self, struct: type[Any], prefix: str) -> str:
         """Return the expression for an object, after writing those it holds."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from socket import AF_INET, inet_pton
 from typing import TYPE_CHECKING, Generic, TypeVar
 from urllib.parse import unquote_to_bytes
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _Value = TypeVar("_Value")
-_Key = TypeVar("_Key", str, int)
+_Key = TypeVar("_Key", bound="str | int")
 
 MAX_LONG_DIGITS = 18
 """Any number of so many digits fits into a signed 64-bit integer."""
@@ -64,12 +64,14 @@ class PartlyReadError(ValueError):
 
     Attributes:
         readable: The column's text without the parts that could not be read.
+        unreadable: Those parts.
     """
 
-    def __init__(self, message: str, readable: str) -> None:
+    def __init__(self, message: str, readable: str, unreadable: str) -> None:
         """Keep what can still be used."""
         super().__init__(message)
         self.readable = readable
+        self.unreadable = unreadable
 
 
 def absent(text: str) -> bool:
@@ -155,18 +157,26 @@ def unquote_once(value: str) -> str:
 
 
 _ASCII_ESCAPES = {
-    high + low: chr(int(high + low, 16))
-    for high in "01234567"
-    for low in "0123456789abcdefABCDEF"
+    high + low: chr(int(high + low, 16)) for high in "01234567" for low in "0123456789abcdefABCDEF"
 }
 _ESCAPES = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 
 
 def _utf8_or_as_it_was(match: re.Match[str]) -> str:
-    try:
-        return unquote_to_bytes(match[0]).decode("utf-8")
-    except UnicodeDecodeError:
-        return match[0]
+    escapes = match[0]
+    data = unquote_to_bytes(escapes)
+    parts: list[str] = []
+    at = 0
+    while at < len(data):
+        try:
+            parts.append(data[at:].decode("utf-8"))
+        except UnicodeDecodeError as error:
+            bad, after = at + error.start, at + error.end
+            parts += [data[at:bad].decode("utf-8"), escapes[3 * bad : 3 * after]]
+            at = after
+        else:
+            break
+    return "".join(parts)
 
 
 _TWICE_ENCODED = re.compile(r"%25(?:20|22|5C)", re.IGNORECASE)
@@ -174,10 +184,20 @@ _ONCE_ENCODED = re.compile(r"%20|%22|%5C|[^%!-~]", re.IGNORECASE)
 
 
 def agent(value: str) -> str | None:
-    """Return a User-Agent header.
+    """Return a User-Agent header."""
+    return percent(value)
 
-    Until early 2020 CloudFront encoded blanks, quotes and backslashes of this column twice
-    (``%2520``).  Evidence decides: such a sequence is there and no singly encoded one is.
+
+ONCE_SINCE = "2020-02-10"
+"""From this day on no User-Agent is encoded twice; files of 2019-12-17 still have it."""
+
+
+def old_agent(value: str) -> str | None:
+    """Return a User-Agent header of a standard log from before ``ONCE_SINCE``.
+
+    In those years CloudFront encoded blanks, quotes and backslashes of this column twice
+    (``%2520``), but for a few weeks of 2013.  Evidence decides: such a sequence is there
+    and no singly encoded one is.
     """
     if absent(value):
         return None
@@ -194,6 +214,8 @@ def date(value: str) -> str | None:
     if not re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
         raise ValueError("not a date")
     datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC)
+    if value < "1970":
+        raise ValueError("before 1970")
     return value
 
 
@@ -230,10 +252,7 @@ def _midnight(day_text: str) -> int | None:
     day = date(day_text)
     if day is None:
         return None
-    stamp = int(datetime.fromisoformat(f"{day}T00:00:00+00:00").timestamp())
-    if stamp < 0:
-        raise ValueError("before 1970")
-    return stamp
+    return int(datetime.fromisoformat(f"{day}T00:00:00+00:00").timestamp())
 
 
 def epoch_seconds(value: str) -> Moment | None:
@@ -304,12 +323,22 @@ def address(value: str) -> tuple[str | None, str | None, str | None, list[str] |
         pass
     else:
         return value, value, "ipv4", [value]
+    canonical = _canonical(value)
+    return value, canonical, "ipv6" if ":" in canonical else "ipv4", [canonical]
+
+
+def _canonical(value: str) -> str:
+    """Return an address as RFC 5952 wants it; no zone, which no search engine takes."""
     try:
         parsed = ip_address(value)
     except ValueError:
         raise ValueError("not an IP address") from None
-    canonical = parsed.compressed
-    return value, canonical, f"ipv{parsed.version}", [canonical]
+    if isinstance(parsed, IPv6Address):
+        if parsed.scope_id is not None:
+            raise ValueError("not an IP address")
+        if parsed.ipv4_mapped is not None:  # Python's own text differs between its versions
+            return f"::ffff:{parsed.ipv4_mapped}"
+    return parsed.compressed
 
 
 _SEPARATOR = re.compile(r"(?:,|%2C|\\x20|%20|\s|\+)+", re.IGNORECASE)
@@ -330,19 +359,22 @@ def forwarded(value: str) -> list[str] | None:
     bad: list[str] = []
     for part in filter(None, _SEPARATOR.split(value)):
         try:
-            good.setdefault(ip_address(_without_port(unquote_once(part))).compressed, part)
+            good.setdefault(_canonical(_without_port(unquote_once(part))), part)
         except ValueError:
             bad.append(part)
     if bad:
-        raise PartlyReadError("holds parts that are no addresses", ",".join(good.values()) or "-")
+        readable = ",".join(good.values()) or "-"
+        raise PartlyReadError("holds parts that are no addresses", readable, ",".join(bad))
     return list(good) or None
 
 
+_BRACKETED = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::\d{1,5})?", re.ASCII)
+_WITH_PORT = re.compile(r"([\d.]+):\d{1,5}", re.ASCII)
+
+
 def _without_port(part: str) -> str:
-    if part.startswith("["):
-        return part[1:].partition("]")[0]
-    head, colon, tail = part.partition(":")
-    return head if colon and ":" not in tail else part
+    match = _BRACKETED.fullmatch(part) or _WITH_PORT.fullmatch(part)
+    return match[1] if match else part
 
 
 def ip_version(value: str) -> str | None:
@@ -355,17 +387,20 @@ def ip_version(value: str) -> str | None:
 
 
 def host(value: str) -> tuple[str | None, int | None, str | None]:
-    """Return ``(name, port, name:port as it stands in a URL)`` of a Host header."""
+    """Return ``(name, port, name:port as it stands in a URL)`` of a Host header.
+
+    An IPv6 address keeps its brackets, as ECS wants it for ``url.domain``.
+    """
     if absent(value):
         return None, None, None
     plain = unquote_once(value).lower()
     name, port_text = plain, ""
     if plain.startswith("[") and "]" in plain:
-        name, _, rest = plain[1:].partition("]")
-        port_text = rest.removeprefix(":")
+        name, _, rest = plain.partition("]")
+        name, port_text = f"{name}]", rest.removeprefix(":")
     elif plain.count(":") == 1:
         name, _, port_text = plain.partition(":")
-    if port_text and not name:
+    if not name:
         raise ValueError("not a host name")
     return name, port(port_text), plain
 
@@ -434,6 +469,8 @@ def headers(value: str) -> dict[str, str | list[str]] | None:
     for part in filter(None, re.split("%0A", value, flags=re.IGNORECASE)):
         name, _, rest = part.partition(":")
         key, content = unquote_once(name).lower(), unquote_once(rest)
+        if not (key and content):  # an empty header says no more than an absent one
+            continue
         before = found.get(key)
         if before is None:
             found[key] = content

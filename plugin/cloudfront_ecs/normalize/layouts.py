@@ -54,7 +54,9 @@ def realtime_layout(names: Iterable[str], place: str) -> Layout:
     """
     wanted = list(names)
     order = realtime_columns()
-    problems = [f"{place}: unknown column {n!r}{nearest(n, order)}" for n in wanted if n not in order]
+    problems = [
+        f"{place}: unknown column {n!r}{nearest(n, order)}" for n in wanted if n not in order
+    ]
     problems += [f"{place}: column {n!r} is named twice" for n in {*wanted} if wanted.count(n) > 1]
     if not wanted:
         problems.append(f"{place}: no columns given")
@@ -71,7 +73,9 @@ def standard_layout(names: Iterable[str], place: str) -> Layout:
     """
     wanted = tuple(names)
     known = rows_by_column("standard")
-    problems = [f"{place}: unknown column {n!r}{nearest(n, known)}" for n in wanted if n not in known]
+    problems = [
+        f"{place}: unknown column {n!r}{nearest(n, known)}" for n in wanted if n not in known
+    ]
     problems += [f"{place}: column {n!r} is named twice" for n in {*wanted} if wanted.count(n) > 1]
     if problems:
         raise ConfigError("\n".join(problems))

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _LONGEST_QUOTE = 64
+MOST_UNREADABLE = 2
+"""Real-time records with more unreadable columns are of another layout than configured."""
+
 _UNREADABLE: list[str] = []
 """Stands for a row that the fast path must not see; no layout is so narrow."""
 
@@ -70,7 +73,7 @@ class Normalizer:
                 batch.layout, messages=batch.positions is not None, original=self._original
             )
         except convert.UndatedError as error:
-            return NormalizedBatch([], [_reject(batch, i, error) for i in range(len(batch.rows))])
+            return NormalizedBatch([], [_refusal(batch, i, error) for i in range(len(batch.rows))])
         rows: Sequence[list[str]] = batch.rows
         if not batch.plain:
             rows = [row if "".join(row).isascii() else _UNREADABLE for row in rows]
@@ -115,6 +118,12 @@ class Normalizer:
         """Convert one record without the columns that cannot be read."""
         row, problems = _readable(batch.layout, batch.rows[index])
         failed: list[Exception] = []
+        unreadable = [problem.column for problem in problems if problem.misshapen]
+        if batch.layout.log == "realtime" and len(unreadable) > MOST_UNREADABLE:
+            names = ", ".join(unreadable)
+            detail = f"{len(unreadable)} columns cannot be read, so the layout is another: {names}"
+            rejects.append(_reject(batch, index, "layout", detail))
+            return
         [document] = conversion.run(
             [row],
             [batch.lines[index]],
@@ -124,20 +133,40 @@ class Normalizer:
             lambda _, error: failed.append(error),
         )
         if document is None:
-            rejects.append(_reject(batch, index, failed[0], problems))
+            rejects.append(_refusal(batch, index, failed[0], problems))
             return
         documents[index] = document
         if self._original and not batch.plain:
             _keep_original(document, batch.lines[index])
         if problems:
-            _add_error(document, "; ".join(problems))
+            _add_error(document, "; ".join(map(str, problems)))
 
 
-def _readable(layout: Layout, row: Sequence[str]) -> tuple[list[str], list[str]]:
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """A column that cannot be read.
+
+    Attributes:
+        column: CloudFront's name of it.
+        reason: Why, without the value: dead letters name no content.
+        value: What could not be read; documents name it.
+        misshapen: Whether it cannot be a value of this column at all.
+    """
+
+    column: str
+    reason: str
+    value: str = ""
+    misshapen: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.column}: {self.reason}" + (f" ({_quote(self.value)})" if self.value else "")
+
+
+def _readable(layout: Layout, row: Sequence[str]) -> tuple[list[str], list[_Problem]]:
     """Return the row with every unreadable column made absent, and what was wrong."""
     known = rows_by_column(layout.log)
     readable = list(row)
-    problems: list[str] = []
+    problems: list[_Problem] = []
     for index, (column, value) in enumerate(zip(layout.columns, row, strict=True)):
         try:
             value.encode("utf-8")
@@ -145,13 +174,13 @@ def _readable(layout: Layout, row: Sequence[str]) -> tuple[list[str], list[str]]
                 getattr(convert, known[column].conversion)(value)
         except UnicodeEncodeError:
             readable[index] = "-"
-            problems.append(f"{column}: bytes that are not UTF-8")
+            problems.append(_Problem(column, "bytes that are not UTF-8"))
         except convert.PartlyReadError as error:
             readable[index] = error.readable
-            problems.append(f"{column}: {error} ({_quote(value)})")
+            problems.append(_Problem(column, str(error), error.unreadable))
         except ValueError as error:
             readable[index] = "-"
-            problems.append(f"{column}: {error} ({_quote(value)})")
+            problems.append(_Problem(column, str(error), value, misshapen=True))
     return readable, problems
 
 
@@ -180,17 +209,22 @@ def _keep_original(document: Document, line: str) -> None:
         body.event = msgspec.structs.replace(body.event, original=text)
 
 
-def _reject(
-    batch: RecordBatch, index: int, error: Exception, problems: Sequence[str] = ()
+def _refusal(
+    batch: RecordBatch, index: int, error: Exception, problems: Sequence[_Problem] = ()
 ) -> RejectedLine:
-    undated = isinstance(error, convert.UndatedError)
-    if not undated:
+    """Return the record refused for *error*, most often because it has no time."""
+    if not isinstance(error, convert.UndatedError):
         log.error("a record could not be converted: %s", type(error).__name__)
         log.debug("the conversion failed", exc_info=error)
-    why = "; ".join(problems) if problems else str(error)
+        return _reject(batch, index, "conversion", type(error).__name__)
+    why = "; ".join(f"{problem.column}: {problem.reason}" for problem in problems)
+    return _reject(batch, index, "timestamp", f"a document needs a time ({why or error})")
+
+
+def _reject(batch: RecordBatch, index: int, reason: str, detail: str) -> RejectedLine:
     return RejectedLine(
-        reason="timestamp" if undated else "conversion",
-        detail=f"a document needs a time ({why})" if undated else type(error).__name__,
+        reason=reason,
+        detail=detail,
         raw=batch.lines[index].encode("utf-8", "surrogateescape"),
         line=None if batch.positions is not None else batch.numbers[index],
         position=None if batch.positions is None else batch.positions[index],

@@ -1,9 +1,10 @@
 """How the values of columns become the fields of a document: the text of the compiler.
 
 For every layout ``compile`` writes one straight-line function.  This module holds what it
-may write: statements that turn raw columns (``{sc-status}`` stands for the raw text) into local variables, and the expression that fills each field from them.  What
-a plain column becomes stands in ``mappings/fields.csv`` alone; here is what needs more than
-one column, or more than one value from a column.
+may write: statements that turn raw columns (``{sc-status}`` stands for the raw text) into
+local variables, and the expression that fills each field from them.  What a plain column
+becomes stands in ``mappings/fields.csv`` alone; here is what needs more than one column, or
+more than one value from a column.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ PLAIN = {
     "referrer": "m_percent[{0}]",
     "percent": "(({0} if {0} != '-' and {0} else None) if '%' not in {0} else c_percent({0}))",
     "integer": "(int({0}) if {0}.isdigit() and len({0}) < 16 else"
-               " None if {0} == '-' else c_integer({0}))",
+    " None if {0} == '-' else c_integer({0}))",
     "port": "(int({0}) if {0}.isdigit() and len({0}) < 5 else c_port({0}))",
     "domain": "m_domain[{0}]",
     "seconds": "m_seconds[{0}]",
@@ -53,18 +54,32 @@ def _line(gives: str, needs: str, code: str, log: str = "any") -> Statement:
     return Statement(tuple(gives.split()), tuple(needs.split()), code, log)
 
 
+_TIMES = {
+    "timestamp(ms)": "c_epoch_milliseconds({timestamp(ms)})",
+    "timestamp": "c_epoch_seconds({timestamp})",
+    "date time": "m_moment[f'{{date}}T{{time}}']",
+}
+
+
+def _when(*columns: str) -> Statement:
+    """Return the statement that takes the time from the first column that has it."""
+    ways = [_TIMES[column] for column in columns]
+    if columns[-1] != "date time":  # which refuses what is absent itself
+        ways.append("undated()")
+    code = "end, end_ns, end_ms = " + " or ".join(ways)
+    return _line("end end_ns end_ms", " ".join(columns), code)
+
+
 # Several statements may give the same variable: the first whose needs are met is taken.
 STATEMENTS = (
     # When: the end of the response, as exactly as the line tells it.
-    _line("end end_ns end_ms", "timestamp(ms) date time",
-          "end, end_ns, end_ms = c_epoch_milliseconds({timestamp(ms)})"
-          " or m_moment[f'{{date}}T{{time}}']"),
-    _line("end end_ns end_ms", "timestamp(ms)",
-          "end, end_ns, end_ms = c_epoch_milliseconds({timestamp(ms)}) or undated()"),
-    _line("end end_ns end_ms", "date time",
-          "end, end_ns, end_ms = m_moment[f'{{date}}T{{time}}']"),
-    _line("end end_ns end_ms", "timestamp",
-          "end, end_ns, end_ms = c_epoch_seconds({timestamp}) or undated()"),
+    _when("timestamp(ms)", "timestamp", "date time"),
+    _when("timestamp(ms)", "date time"),
+    _when("timestamp(ms)", "timestamp"),
+    _when("timestamp", "date time"),
+    _when("timestamp(ms)"),
+    _when("date time"),
+    _when("timestamp"),
     _line("taken taken_ms", "time-taken", "taken, taken_ms = m_duration[{time-taken}]"),
     _line("start", "taken end_ns",
           "start = (None if taken is None else c_instant(end_ns - taken)"
@@ -95,10 +110,10 @@ STATEMENTS = (
           "host_name, host_port, host_text = m_host[{x-host-header}]", "standard"),
     # What: the request line.
     _line("scheme", "cs-protocol", "scheme = " + PLAIN["text"].format("{cs-protocol}")),
-    _line("stem query_text", "cs-uri-stem cs-uri-query",
+    _line("stem query_text mark", "cs-uri-stem cs-uri-query",
           "stem, mark, query_text = {cs-uri-stem}.partition('?');"
           " query_text = query_text if mark else {cs-uri-query}", "realtime"),
-    _line("stem query_text", "cs-uri-stem",
+    _line("stem query_text mark", "cs-uri-stem",
           "stem, mark, query_text = {cs-uri-stem}.partition('?')", "realtime"),
     _line("stem query_text", "cs-uri-stem cs-uri-query",
           "stem = {cs-uri-stem}; query_text = {cs-uri-query}", "standard"),
@@ -106,6 +121,10 @@ STATEMENTS = (
     _line("query_text", "cs-uri-query", "query_text = {cs-uri-query}"),
     _line("path suffix", "stem", "path, suffix = m_path[stem]"),
     _line("query", "query_text", "query = " + PLAIN["percent"].format("query_text")),
+    _line("original", "mark stem query_text",
+          "original = None if path is None"
+          " else {cs-uri-stem} if mark or query_text == '-' or not query_text"
+          " else f'{stem}?{query_text}'"),
     _line("original", "stem query_text",
           "original = (stem if query_text == '-' or not query_text else f'{stem}?{query_text}')"
           " if path is not None else None"),

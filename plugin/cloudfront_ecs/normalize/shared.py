@@ -29,11 +29,13 @@ class Shared:
         variable: The variable that holds it in the compiled function.
         columns: The columns whose raw texts, joined by tabs, are the key.
         memo: From key to object; None where the variable is set elsewhere.
+        older: The same for records of before ``convert.ONCE_SINCE``, where it differs.
     """
 
     variable: str
     columns: tuple[str, ...] = ()
     memo: convert.Memo[str, Any] | None = None
+    older: convert.Memo[str, Any] | None = None
 
 
 def shared_objects(layout: Layout, *, has_server_address: bool) -> dict[str, Shared]:
@@ -53,9 +55,11 @@ def shared_objects(layout: Layout, *, has_server_address: bool) -> dict[str, Sha
         objects["observer.geo"] = Shared("place", ("x-edge-location",), convert.Memo(_place))
     elif "x-edge-location" in have:
         objects["observer"] = Shared("observer", ("x-edge-location",), convert.Memo(_observer))
-    agent = next((name for name in ("cs(User-Agent)", "cs-user-agent") if name in have), None)
-    if agent:
-        objects["user_agent"] = Shared("agent", (agent,), convert.Memo(_user_agent))
+    if layout.log == "standard" and "cs(User-Agent)" in have:
+        agents, older = convert.Memo(_user_agent), convert.Memo(_old_user_agent)
+        objects["user_agent"] = Shared("agent", ("cs(User-Agent)",), agents, older)
+    if layout.log == "realtime" and "cs-user-agent" in have:
+        objects["user_agent"] = Shared("agent", ("cs-user-agent",), convert.Memo(_user_agent))
     if "c-country" in have:
         geo = Shared("country", ("c-country",), convert.Memo(_geo))
         objects |= {"source.geo": geo, "client.geo": Shared("country")}
@@ -100,6 +104,11 @@ def _place(location: str) -> ecs.Geo | None:
 
 def _user_agent(raw: str) -> ecs.UserAgent | None:
     original = convert.agent(raw)
+    return ecs.UserAgent(original=original) if original else None
+
+
+def _old_user_agent(raw: str) -> ecs.UserAgent | None:
+    original = convert.old_agent(raw)
     return ecs.UserAgent(original=original) if original else None
 
 

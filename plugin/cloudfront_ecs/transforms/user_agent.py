@@ -42,7 +42,9 @@ class UserAgentTransform:
         for document in documents:
             body = document.body
             if isinstance(body, AccessDocument) and (agent := body.user_agent) is not None:
-                body.user_agent = parsed[agent.original or ""]
+                original = agent.original
+                if original is not None:
+                    body.user_agent = parsed[original]
         return documents
 
     def _parse(self, original: str) -> UserAgent:
