@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from cloudfront_ecs.collector import calm_collector
 from cloudfront_ecs.conversion import Conversion
 from cloudfront_ecs.transforms.user_agent import UserAgentTransform
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 def convert(decoder: Decoder, payloads: Iterable[Payload], timing: Callable[[], Timing]) -> None:
     """Convert *payloads* as a pipeline with the ``user_agent`` transform does, and tell."""
     conversion = Conversion(decoder, [UserAgentTransform()])
+    calm_collector()
     encode = msgspec.json.Encoder().encode_lines
     records = size = 0
     with Path(os.devnull).open("wb", buffering=0) as out:

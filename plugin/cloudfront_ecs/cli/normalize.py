@@ -14,6 +14,7 @@ import msgspec
 from cloudfront_ecs.adapters import AdapterContext
 from cloudfront_ecs.cli.ending import OK, REJECTED, tell
 from cloudfront_ecs.cli.progress import counting
+from cloudfront_ecs.collector import calm_collector
 from cloudfront_ecs.conversion import Conversion
 from cloudfront_ecs.delivery.dead_letters import DeadLetter
 from cloudfront_ecs.options import parse
@@ -82,11 +83,12 @@ def normalize(
         transforms.append(spec.open(spec.options(), AdapterContext("user_agent")))
     conversion = Conversion(decoder, transforms, original=original)
     source = _source(plugins, files or ("-",))
+    calm_collector()
     with ExitStack() as opened:
         opened.callback(source.close)
         letters: IO[bytes] | None = None
         if rejects is not None:
-            letters = opened.enter_context(rejects.open("wb"))
+            letters = opened.enter_context(_opened(rejects))
         count = opened.enter_context(counting("records"))
         refused = 0
         for payload, part in _converted(source, conversion):
@@ -99,9 +101,17 @@ def normalize(
                 letters.flush()
     if not refused:
         return OK
-    where = f"see {rejects}" if rejects else "give --rejects FILE to keep them"
-    tell(f"{refused} lines were refused ({where})")
+    lines, them = ("line was", "it") if refused == 1 else ("lines were", "them")
+    where = f"see {rejects}" if rejects else f"give --rejects FILE to keep {them}"
+    tell(f"{refused} {lines} refused ({where})")
     return REJECTED
+
+
+def _opened(rejects: Path) -> IO[bytes]:
+    try:
+        return rejects.open("wb")
+    except OSError as error:
+        raise click.BadParameter(f"{rejects}: {error.strerror}", param_hint="--rejects") from error
 
 
 def _write_out(part: Converted) -> None:

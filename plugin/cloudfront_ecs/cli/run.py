@@ -15,6 +15,7 @@ from cloudfront_ecs.cli.check import config_option
 from cloudfront_ecs.cli.ending import FAILED, INTERRUPTED, OK, REJECTED, tell
 from cloudfront_ecs.cli.progress import counting
 from cloudfront_ecs.cli.summary import print_summaries
+from cloudfront_ecs.collector import calm_collector
 from cloudfront_ecs.config import load
 from cloudfront_ecs.pipeline import RunSettings
 from cloudfront_ecs.plugins import load_plugins
@@ -57,6 +58,7 @@ def run(path: Path, *, once: bool, patience: float, drain: float) -> int:
     settings = RunSettings(once=once, patience=patience, drain=drain)
     opened = [open_pipeline(each, config, plugins, settings, stop) for each in config.pipelines]
     running = Running(opened, stop)
+    calm_collector()
     with _signals(stop) as received, counting("records") as count:
         running.start()
         seen = 0
