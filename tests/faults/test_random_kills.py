@@ -1,0 +1,62 @@
+"""The program is killed twenty times at random, and nothing is lost or visible twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from faults.routes import ObjectRoute, RecordRoute
+from faults.runner import Plan, Torment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from faults.runner import Report
+    from servers.aws import MotoServer
+    from servers.forward import ForwardServer
+    from servers.kinesis import KinesisServer
+    from servers.search_node import SearchNode
+
+    Start = Callable[..., ForwardServer]
+
+pytestmark = pytest.mark.integration
+
+PLAN = Plan(kills=20, seed=2026)
+
+
+def test_nothing_from_s3_is_lost_or_visible_twice_over_twenty_kills(
+    aws: MotoServer,
+    opensearch: SearchNode,
+    forward_server: Start,
+    unique: Callable[[str], str],
+    tmp_path: Path,
+) -> None:
+    route = ObjectRoute(aws, unique("faults"), PLAN.seed)
+
+    report = Torment(route, tmp_path / "run", opensearch, forward_server(), PLAN).run()
+
+    assert_held(report)
+
+
+def test_nothing_from_kinesis_is_lost_or_visible_twice_over_twenty_kills(
+    kinesalite: KinesisServer,
+    opensearch: SearchNode,
+    forward_server: Start,
+    unique: Callable[[str], str],
+    tmp_path: Path,
+) -> None:
+    route = RecordRoute(kinesalite, unique("faults"), PLAN.seed)
+
+    report = Torment(route, tmp_path / "run", opensearch, forward_server(), PLAN).run()
+
+    assert_held(report)
+
+
+def assert_held(report: Report) -> None:
+    """Print all figures; nothing is missing, wrong or twice, and the kills were worth it."""
+    print(report.table())
+    assert report.verdict.misses == []
+    assert len(report.kills) == PLAN.kills
+    assert report.hits >= 15
