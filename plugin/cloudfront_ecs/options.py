@@ -156,11 +156,15 @@ def type_name(hint: Any) -> str:
     if get_origin(hint) in (tuple, list):
         return f"list of {type_name(get_args(hint)[0])}"
     if get_origin(hint) in (Union, types.UnionType):
-        return " or ".join(type_name(part) for part in get_args(hint))
+        return _either(get_args(hint))
     if get_origin(hint) is dict or hint is dict or is_dataclass(hint):
         return "table"
     names: dict[Any, str] = {str: "text", int: "int", float: "number", bool: "bool"}
     return names.get(hint, "secret text" if hint is Secret else getattr(hint, "__name__", "any"))
+
+
+def _either(hints: tuple[Any, ...]) -> str:
+    return " or ".join(type_name(hint) for hint in hints if hint is not type(None))
 
 
 def toml_type(value: Any) -> str:
@@ -230,8 +234,7 @@ def _one_of(hints: tuple[Any, ...], value: Any, place: str, problems: list[str])
         parsed = _value(hint, value, place, attempt)
         if not attempt:
             return parsed
-    names = " or ".join(type_name(hint) for hint in hints)
-    problems.append(f"{place}: expected {names}, got {_got(hints, value)}")
+    problems.append(f"{place}: expected {_either(hints)}, got {_got(hints, value)}")
     return None
 
 
@@ -271,7 +274,7 @@ def _range(meta: Mapping[str, Any], value: Any, place: str, problems: list[str])
         return
     if least is not None and not value >= least:  # also what is not a number
         problems.append(f"{place}: {value!r} is below the least allowed value {least:g}")
-    if most is not None and not value <= most:
+    elif most is not None and not value <= most:
         problems.append(f"{place}: {value!r} is above the largest allowed value {most:g}")
 
 
