@@ -213,7 +213,10 @@ def date(value: str) -> str | None:
         return None
     if not re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
         raise ValueError("not a date")
-    datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC)
+    try:
+        datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:  # whose text would repeat the value
+        raise ValueError("not a date") from None
     if value < "1970":
         raise ValueError("before 1970")
     return value

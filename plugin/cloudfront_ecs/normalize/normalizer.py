@@ -27,6 +27,7 @@ _LONGEST_QUOTE = 64
 MOST_UNREADABLE = 2
 """Real-time records with more unreadable columns are of another layout than configured."""
 
+_TIMES = ("date", "time", "timestamp", "timestamp(ms)")
 _UNREADABLE: list[str] = []
 """Stands for a row that the fast path must not see; no layout is so narrow."""
 
@@ -217,7 +218,8 @@ def _refusal(
         log.error("a record could not be converted: %s", type(error).__name__)
         log.debug("the conversion failed", exc_info=error)
         return _reject(batch, index, "conversion", type(error).__name__)
-    why = "; ".join(f"{problem.column}: {problem.reason}" for problem in problems)
+    times = [problem for problem in problems if problem.column in _TIMES]
+    why = "; ".join(f"{problem.column}: {problem.reason}" for problem in times)
     return _reject(batch, index, "timestamp", f"a document needs a time ({why or error})")
 
 
