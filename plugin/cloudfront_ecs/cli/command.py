@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import version
 
 import click
@@ -9,6 +10,7 @@ import click
 from cloudfront_ecs.cli.adapters import adapters
 from cloudfront_ecs.cli.check import check
 from cloudfront_ecs.cli.demo import demo
+from cloudfront_ecs.cli.ending import Verbs
 from cloudfront_ecs.cli.logs import LOG_FORMATS, LOG_LEVELS, set_up_logs
 from cloudfront_ecs.cli.normalize import normalize
 from cloudfront_ecs.cli.run import run
@@ -16,6 +18,7 @@ from cloudfront_ecs.cli.setup import setup
 
 
 @click.group(
+    cls=Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="\b\nExamples:\n"
     "  cloudfront-ecs demo\n"
@@ -31,7 +34,8 @@ from cloudfront_ecs.cli.setup import setup
     "--log-level", type=click.Choice(LOG_LEVELS), default="warning", show_default=True,
     help="The least important messages to show; debug may show log content.",
 )  # fmt: skip
-def command(log_format: str, log_level: str) -> None:
+@click.pass_context
+def command(context: click.Context, log_format: str, log_level: str) -> None:
     """Amazon CloudFront logs as typed ECS documents, delivered without losing a line.
 
     Data goes to standard output, everything else to standard error.
@@ -39,6 +43,8 @@ def command(log_format: str, log_level: str) -> None:
     Exit codes: 0 all done, 1 failed, 2 usage or configuration error, 3 finished but some
     input was rejected, 130 interrupted.
     """
+    if os.environ.get("NO_COLOR"):  # rich knows this by itself, click does not
+        context.color = False
     set_up_logs(log_format, log_level)
 
 

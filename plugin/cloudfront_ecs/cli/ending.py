@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,21 @@ FAILED = 1
 USAGE = 2
 REJECTED = 3
 INTERRUPTED = 130
+
+
+class ReaderGoneError(Exception):
+    """Whoever read standard output has enough, as ``head`` has."""
+
+
+class Verbs(click.Group):
+    """A group whose verbs end well when their reader leaves; click would end them with 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ReaderGoneError from error
 
 
 def run_command(  # noqa: PLR0911 - a table of endings is read in one piece
@@ -47,7 +62,7 @@ def run_command(  # noqa: PLR0911 - a table of endings is read in one piece
     except CloudFrontEcsError as error:
         tell(str(error))
         return FAILED
-    except BrokenPipeError:
+    except ReaderGoneError:
         leave_closed_pipe()
         return OK
     except KeyboardInterrupt:
