@@ -18,10 +18,15 @@ class Object(msgspec.Struct, omit_defaults=True, gc=False, frozen=True):
 
 
 class Geo(Object, frozen=True):
-    """``*.geo``."""
+    """``source.geo``, ``client.geo``: where the viewer is."""
+
+    country_iso_code: str | None = None
+
+
+class Place(Object, frozen=True):
+    """``observer.geo``: where the edge location is."""
 
     name: str | None = None
-    country_iso_code: str | None = None
 
 
 class AutonomousSystem(Object, frozen=True):
@@ -31,15 +36,23 @@ class AutonomousSystem(Object, frozen=True):
 
 
 class Endpoint(Object, frozen=True, rename={"autonomous_system": "as"}):
-    """``source``, ``client``, ``destination``, ``server``: one side of the connection."""
+    """``source``, ``client``: the viewer's side of the connection."""
 
     address: str | None = None
     ip: str | None = None
     port: int | None = None
     bytes: int | None = None
-    domain: str | None = None
     geo: Geo | None = None
     autonomous_system: AutonomousSystem | None = None
+
+
+class Server(Object, frozen=True):
+    """``destination``, ``server``: CloudFront's side of the connection."""
+
+    address: str | None = None
+    ip: str | None = None
+    bytes: int | None = None
+    domain: str | None = None
 
 
 class Observer(Object, frozen=True):
@@ -50,7 +63,7 @@ class Observer(Object, frozen=True):
     type: str | None = None
     name: str | None = None
     ip: list[str] | None = None
-    geo: Geo | None = None
+    geo: Place | None = None
 
 
 class Url(Object, frozen=True):
@@ -335,8 +348,8 @@ class AccessDocument(
     data_stream: DataStream | None = None
     source: Endpoint | None = None
     client: Endpoint | None = None
-    destination: Endpoint | None = None
-    server: Endpoint | None = None
+    destination: Server | None = None
+    server: Server | None = None
     url: Url | None = None
     http: Http | None = None
     tls: Tls | None = None

@@ -97,9 +97,9 @@ def _observer(location: str) -> ecs.Observer:
     return msgspec.structs.replace(observer, **VENDOR)
 
 
-def _place(location: str) -> ecs.Geo | None:
+def _place(location: str) -> ecs.Place | None:
     name = convert.text(location)
-    return ecs.Geo(name=name) if name else None
+    return ecs.Place(name) if name else None
 
 
 def _user_agent(raw: str) -> ecs.UserAgent | None:
