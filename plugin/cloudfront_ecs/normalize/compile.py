@@ -107,8 +107,8 @@ _COLUMN = re.compile(r"\{([^{}]+)\}")
 _CONVERSIONS = {
     name: getattr(convert, name)
     for name in (
-        "integer", "percent", "epoch_seconds", "epoch_milliseconds", "instant", "headers",
-        "header_names", "quoted", "quoted_integer", "quoted_number", "flag", "port",
+        "integer", "percent", "unquote_once", "epoch_seconds", "epoch_milliseconds", "instant",
+        "headers", "header_names", "quoted", "quoted_integer", "quoted_number", "flag", "port",
     )
 }  # fmt: skip
 _MEMOS = (

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 PLAIN = {
     "text": "({0} if {0} != '-' and {0} else None)",
     "referrer": "m_percent[{0}]",
-    "percent": "(({0} if {0} != '-' and {0} else None) if '%' not in {0} else c_percent({0}))",
+    "percent": "(({0} if {0} != '-' and {0} else None) if '%' not in {0} else c_unquote_once({0}))",
     "integer": "(int({0}) if {0}.isdigit() and len({0}) < 16 else"
     " None if {0} == '-' else c_integer({0}))",
     "port": "(int({0}) if {0}.isdigit() and len({0}) < 5 else c_port({0}))",
@@ -84,7 +84,7 @@ STATEMENTS = (
     _line("start", "taken end_ns",
           "start = (None if taken is None else c_instant(end_ns - taken)"
           " if taken_ms is None or end_ms is None"
-          " else SECOND[(end_ms - taken_ms) // 1000] + FRACTION[(end_ms - taken_ms) % 1000])"),
+          " else SECOND[(begun := end_ms - taken_ms) // 1000] + FRACTION[begun % 1000])"),
     # Who: the viewer, the edge, the hosts.
     _line("c_address c_ip c_kind c_only", "c-ip",
           "c_address, c_ip, c_kind, c_only = m_address[{c-ip}]"),
