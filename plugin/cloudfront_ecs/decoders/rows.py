@@ -69,14 +69,12 @@ def split_rows(
     trailing tab) is dropped; everything else is refused.
     """
     width = len(layout.columns)
-    rows = [line.split("\t") for line in lines]
-    if width == 1:
-        odd = [index for index, row in enumerate(rows) if len(row) != 1 or row == [""]]
-    else:
-        odd = [index for index, row in enumerate(rows) if len(row) != width]
+    tabs = width - 1
+    odd = [i for i, line in enumerate(lines) if line.count("\t") != tabs or not line]
     if not odd:
-        yield RecordBatch(layout, rows, lines, numbers, positions, plain=plain)
+        yield RecordBatch(layout, TabRows(lines), lines, numbers, positions, plain=plain)
         return
+    rows = [line.split("\t") for line in lines]
     rejects: list[RejectedLine] = []
     short: list[int] = []
     skipped = 0
