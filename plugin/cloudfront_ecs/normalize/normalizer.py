@@ -78,7 +78,7 @@ class Normalizer:
         rows: Sequence[list[str]] = batch.rows
         if not batch.plain:
             rows = [row if "".join(row).isascii() else _UNREADABLE for row in rows]
-        failed: dict[int, Exception] = {}
+        failed: list[int] = []  # an error kept here would keep all lines, in a cycle
         keys = self._keys.of(batch)
         documents = conversion.run(
             rows,
@@ -86,7 +86,7 @@ class Normalizer:
             keys,
             batch.lines if batch.positions is None else batch.positions,
             self._shared(batch.layout.log),
-            failed.__setitem__,
+            lambda index, _: failed.append(index),
         )
         rejects: list[RejectedLine] = []
         for index in failed:
@@ -134,7 +134,7 @@ class Normalizer:
             lambda _, error: failed.append(error),
         )
         if document is None:
-            rejects.append(_refusal(batch, index, failed[0], problems))
+            rejects.append(_refusal(batch, index, failed.pop(), problems))
             return
         documents[index] = document
         if self._original and not batch.plain:
