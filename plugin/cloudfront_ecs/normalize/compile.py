@@ -180,7 +180,7 @@ class _Writer:
         return f"v{self.layout.columns.index(column)}"
 
     def _statements(self) -> None:
-        columns = set(self.layout.columns)
+        columns = rows_by_column(self.layout.log).keys() & set(self.layout.columns)
         for statement in STATEMENTS:
             if statement.log not in ("any", self.layout.log):
                 continue

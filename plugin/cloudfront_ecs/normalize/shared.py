@@ -40,7 +40,7 @@ class Shared:
 
 def shared_objects(layout: Layout, *, has_server_address: bool) -> dict[str, Shared]:
     """Return the shared objects of a layout, by their path in the document."""
-    have = frozenset(layout.columns)
+    have = rows_by_column(layout.log).keys() & set(layout.columns)
     objects = {
         "ecs": Shared("ECS"),
         "data_stream": Shared("k_data_stream"),
