@@ -1,0 +1,1 @@
+"""Adapters of an imaginary company: one of each kind, and observers."""
