@@ -10,6 +10,7 @@ import msgspec
 from cloudfront_ecs import Origin, Payload, Receipt
 from cloudfront_ecs.conversion import Conversion
 from cloudfront_ecs.decoders.auto import AutoDecoder, AutoOptions
+from cloudfront_ecs.decoders.realtime import RealtimeDecoder, RealtimeOptions
 from cloudfront_ecs.normalize.layouts import legacy_columns
 
 if TYPE_CHECKING:
@@ -190,4 +191,5 @@ def standard(*values: Mapping[str, str], columns: Sequence[str] | None = None) -
 
 def realtime(*values: Mapping[str, str], columns: Sequence[str]) -> Outcome:
     """Convert real-time records, one for each of *values*."""
-    return convert(b"".join(line(columns, one) for one in values), columns)
+    decoder = RealtimeDecoder(RealtimeOptions(fields=tuple(columns)))
+    return convert(b"".join(line(columns, one) for one in values), decoder=decoder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from isal import isal_zlib
 
@@ -62,18 +62,28 @@ def _members(data: bytes, incoming: Iterator[bytes]) -> Iterator[bytes]:
                 raise PayloadError("not_gzip", detail, data[:_KEPT])
             member = isal_zlib.decompressobj(wbits=_GZIP)
         try:
-            piece = member.decompress(data, PIECE)
+            for piece in _pieces(member, data):
+                yield piece
+                last = piece
         except isal_zlib.error as error:  # type: ignore[misc]  # isal has no types
             detail = f"gzip is damaged after about {consumed} bytes: {error}"
             raise PayloadError("not_gzip", detail, data[:_KEPT]) from error
-        rest = member.unused_data if member.eof else member.unconsumed_tail
+        rest = member.unused_data if member.eof else b""
         consumed += len(data) - len(rest)
         data = rest
-        if piece:
-            yield piece
-            last = piece
     if not member.eof:
         raise PayloadError("truncated", f"gzip ends in mid-stream after {consumed} bytes")
+
+
+def _pieces(member: Any, data: bytes) -> Iterator[bytes]:
+    """Yield what a member makes of *data*, to its end or the end of *data*."""
+    piece = b""
+    # A full piece may leave more to come in the decompressor, even with no data left.
+    while not member.eof and (data or len(piece) == PIECE):
+        piece = member.decompress(data, PIECE)
+        data = member.unconsumed_tail
+        if piece:
+            yield piece
 
 
 def _next_member(data: bytes, incoming: Iterator[bytes]) -> bytes:

@@ -165,17 +165,19 @@ _ESCAPES = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 def _utf8_or_as_it_was(match: re.Match[str]) -> str:
     escapes = match[0]
     data = unquote_to_bytes(escapes)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        pass
     parts: list[str] = []
     at = 0
-    while at < len(data):
-        try:
-            parts.append(data[at:].decode("utf-8"))
-        except UnicodeDecodeError as error:
-            bad, after = at + error.start, at + error.end
-            parts += [data[at:bad].decode("utf-8"), escapes[3 * bad : 3 * after]]
-            at = after
+    for character in data.decode("utf-8", "surrogateescape"):
+        if "\udc80" <= character <= "\udcff":  # a byte that is no text
+            parts.append(escapes[3 * at : 3 * at + 3])
+            at += 1
         else:
-            break
+            parts.append(character)
+            at += len(character.encode("utf-8"))
     return "".join(parts)
 
 
@@ -468,18 +470,14 @@ def headers(value: str) -> dict[str, str | list[str]] | None:
     """
     if absent(value):
         return None
-    found: dict[str, str | list[str]] = {}
+    found: dict[str, list[str]] = {}
     for part in filter(None, re.split("%0A", value, flags=re.IGNORECASE)):
         name, _, rest = part.partition(":")
         key, content = unquote_once(name).lower(), unquote_once(rest)
-        if not (key and content):  # an empty header says no more than an absent one
-            continue
-        before = found.get(key)
-        if before is None:
-            found[key] = content
-        else:
-            found[key] = [*(before if isinstance(before, list) else [before]), content]
-    return found or None
+        if key and content:  # an empty header says no more than an absent one
+            found.setdefault(key, []).append(content)
+    single = {key: values[0] if len(values) == 1 else values for key, values in found.items()}
+    return single or None
 
 
 def header_names(value: str) -> list[str] | None:
