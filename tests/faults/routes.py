@@ -93,7 +93,7 @@ wait_seconds = 1
         self._producer.issue(number)
 
     def change(self) -> None:
-        """Announce the bucket once more, as a second S3 event notification would."""
+        """Send what S3 sends when its notification is set up once more."""
         self._sqs.send_message(
             QueueUrl=self._queue, MessageBody=json.dumps({"Event": "s3:TestEvent"})
         )
