@@ -18,8 +18,8 @@ from cloudfront_ecs.sources.kinesis_stream import ARN, Page, Trouble, trouble
 
 if TYPE_CHECKING:
     from cloudfront_ecs.delivery.checkpoints import CheckpointStore
-    from cloudfront_ecs.sources.aws_kinesis import KinesisOptions
     from cloudfront_ecs.sources.background import Answer
+    from cloudfront_ecs.sources.kinesis_options import KinesisOptions
     from cloudfront_ecs.sources.kinesis_stream import KinesisStream, Shard, StreamSummary
 
 log = logging.getLogger(__name__)
