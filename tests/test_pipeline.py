@@ -20,7 +20,7 @@ from cloudfront_ecs.errors import (
     SourceError,
     StateError,
 )
-from cloudfront_ecs.pipeline import RunSettings
+from cloudfront_ecs.pipeline import MOST_IN_FLIGHT, RunSettings
 from pipeline_parts import World, line, lines
 
 if TYPE_CHECKING:
@@ -151,13 +151,13 @@ def test_a_slow_sink_does_not_hold_a_fast_one_back_within_what_may_be_in_flight(
     fast = world.sink("fast")
     thread, errors = run_in_thread(world.pipeline(source, {"slow": slow, "fast": fast}))
 
-    until(lambda: len(fast.writes) == 4)
+    until(lambda: len(fast.writes) == MOST_IN_FLIGHT)
     thread.join(0.3)
     ahead, settled = len(fast.writes), list(source.settled)
     gate.set()
     thread.join(10)
 
-    assert (ahead, settled) == (4, [])
+    assert (ahead, settled) == (MOST_IN_FLIGHT, [])
     assert source.settled == list(range(8))
     assert errors == []
 

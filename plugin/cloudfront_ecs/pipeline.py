@@ -41,8 +41,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MOST_IN_FLIGHT = 4
-"""Batches that may be on their way at once; with the batch size it bounds the memory."""
+MOST_IN_FLIGHT = 2
+"""Batches that may be on their way at once; with the batch size it bounds the memory.
+
+Two keep a sink busy: one is being written, one waits, and a third is being filled.
+"""
 
 LONGEST_WAIT = 0.25
 """No wait of the reading thread is longer, so that it notices a stop within a second."""
