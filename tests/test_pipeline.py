@@ -143,7 +143,7 @@ def test_a_slow_sink_does_not_hold_a_fast_one_back_within_what_may_be_in_flight(
     gate = threading.Event()
 
     def wait(documents: Sequence[Document]) -> WriteResult:
-        gate.wait(5)
+        gate.wait(30)
         return WriteResult(stored=len(documents))
 
     source = world.source(*([lines(10, 10 * n)] for n in range(8)))
