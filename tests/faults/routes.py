@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SOURCE = "logs"
 VISIBILITY = 3
+DEEPEST = 120
+"""Messages beyond which no more files are put: the deeper a queue, the slower is moto."""
 
 
 class Route(Protocol):
@@ -45,7 +47,7 @@ class Route(Protocol):
         """Who knows what was issued."""
 
     def issue(self, number: int) -> None:
-        """Put *number* more lines."""
+        """Put *number* more lines, or none while more than enough of them wait."""
 
     def change(self) -> None:
         """Change the source in a way that happens in the midst of things."""
@@ -90,7 +92,8 @@ wait_seconds = 1
         return self._producer.lines.oracle
 
     def issue(self, number: int) -> None:
-        self._producer.issue(number)
+        if sum(self._counts().values()) <= DEEPEST:
+            self._producer.issue(number)
 
     def change(self) -> None:
         """Send what S3 sends when its notification is set up once more."""
@@ -99,10 +102,12 @@ wait_seconds = 1
         )
 
     def left(self, state: Path) -> list[str]:  # noqa: ARG002 - the queue knows all
+        return [f"{name} is {count}" for name, count in self._counts().items() if count]
+
+    def _counts(self) -> dict[str, int]:
         names = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
         told = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=names)
-        counts = {name: int(told["Attributes"][name]) for name in names}
-        return [f"{name} is {count}" for name, count in counts.items() if count]
+        return {name: int(told["Attributes"][name]) for name in names}
 
 
 class RecordRoute:

@@ -16,11 +16,11 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TESTS))
 
-from faults.routes import ObjectRoute, RecordRoute  # noqa: E402 - found by the line above
+from faults.patient import start_patient_kinesalite  # noqa: E402 - found by the line above
+from faults.routes import ObjectRoute, RecordRoute  # noqa: E402 - the same
 from faults.runner import PORTION, Plan, Torment  # noqa: E402 - the same
 from servers.aws import start_moto  # noqa: E402 - the same
 from servers.forward import start_forward  # noqa: E402 - the same
-from servers.kinesis import start_kinesalite  # noqa: E402 - the same
 from servers.opensearch import start_opensearch  # noqa: E402 - the same
 from servers.packages import PackageCache  # noqa: E402 - the same
 
@@ -43,7 +43,7 @@ def main() -> int:
             aws = opened.enter_context(closing(start_moto(folder)))
             route: ObjectRoute | RecordRoute = ObjectRoute(aws, "faults", given.seed)
         else:
-            kinesis = opened.enter_context(closing(start_kinesalite(cache, folder)))
+            kinesis = opened.enter_context(closing(start_patient_kinesalite(cache, folder)))
             route = RecordRoute(kinesis, "faults", given.seed)
         plan = Plan(given.kills, given.seed, given.portion)
         torment = Torment(
