@@ -11,7 +11,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from cloudfront_ecs.normalize.ecs import AwsS3, Kinesis
+    from cloudfront_ecs.normalize.aws_fields import AwsS3, Kinesis
 
 
 @dataclass(frozen=True, slots=True)

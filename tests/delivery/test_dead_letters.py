@@ -13,7 +13,7 @@ import pytest
 
 from cloudfront_ecs import Layout, Origin, RejectedLine
 from cloudfront_ecs.delivery.dead_letters import DeadLetter, DeadLetters, place_of
-from cloudfront_ecs.normalize import ecs
+from cloudfront_ecs.normalize.aws_fields import AwsS3, Kinesis, S3Bucket, S3Object
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,14 +64,14 @@ def test_length_sink_and_layout_stand_in_the_letter_where_there_are_any() -> Non
             Origin(
                 "s3://logs/a.gz",
                 ("s3",),
-                s3=ecs.AwsS3(bucket=ecs.S3Bucket(name="logs"), object=ecs.S3Object(key="a.gz")),
+                s3=AwsS3(bucket=S3Bucket(name="logs"), object=S3Object(key="a.gz")),
             ),
             RejectedLine("columns", "", b"", line=3),
             {"bucket": "logs", "key": "a.gz", "line": 3},
             id="object",
         ),
         pytest.param(
-            Origin("kinesis", ("k",), kinesis=ecs.Kinesis(stream="edge", shard_id="shard-0")),
+            Origin("kinesis", ("k",), kinesis=Kinesis(stream="edge", shard_id="shard-0")),
             RejectedLine("columns", "", b"", position="49"),
             {"stream": "edge", "shard": "shard-0", "sequence_number": "49"},
             id="stream",

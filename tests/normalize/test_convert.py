@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudfront_ecs.normalize import convert
+from cloudfront_ecs.normalize.memo import Memo
 
 
 @given(st.text())
@@ -137,7 +138,7 @@ def test_a_memo_forgets_when_it_is_full_and_never_keeps_what_is_long() -> None:
         calls.append(text)
         return text.upper()
 
-    memo = convert.Memo(shout, limit=2)
+    memo = Memo(shout, limit=2)
 
     assert [memo["a"], memo["a"], memo["b"], memo["c"], memo["c"]] == ["A", "A", "B", "C", "C"]
     assert calls == ["a", "b", "c"]

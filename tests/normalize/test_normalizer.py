@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from cloudfront_ecs import Origin
 from cloudfront_ecs.batches import Layout
+from cloudfront_ecs.normalize.aws_fields import AwsS3, S3Bucket, S3Object
 from cloudfront_ecs.normalize.compile import compiled
-from cloudfront_ecs.normalize.ecs import AwsS3, S3Bucket, S3Object
 from cloudfront_ecs.normalize.layouts import legacy_columns, realtime_columns, rows_by_column
 from cloudfront_ecs.resources import field_table
 from normalize.converting import VALUES, Outcome, convert, flat, header, line, realtime, standard

@@ -18,42 +18,15 @@ from cloudfront_ecs.batches import Document
 from cloudfront_ecs.normalize import convert, ecs
 from cloudfront_ecs.normalize.identity import TIME_PREFIX
 from cloudfront_ecs.normalize.layouts import rows_by_column
+from cloudfront_ecs.normalize.memo import Memo
+from cloudfront_ecs.normalize.object import Object
 from cloudfront_ecs.normalize.recipes import COMPOSED, FIELDS, PLAIN, STATEMENTS
 from cloudfront_ecs.normalize.shared import VENDOR, Shared, shared_objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cloudfront_ecs.batches import Layout, Origin
-
-
-@dataclass(frozen=True, slots=True)
-class Constants:
-    """What all documents of a payload have in common."""
-
-    created: str
-    data_stream: ecs.DataStream
-    cloud: ecs.Cloud
-    log: ecs.Log | None
-    s3: ecs.AwsS3 | None
-    stream: str | None
-    shard: str | None
-    distribution_id: str | None
-
-
-def constants(origin: Origin, dataset: str, created: str) -> Constants:
-    """Return the common parts of all documents read from *origin*."""
-    account = ecs.CloudAccount(origin.account_id) if origin.account_id else None
-    return Constants(
-        created=created,
-        data_stream=ecs.DataStream("logs", dataset, "default"),
-        cloud=ecs.Cloud("aws", origin.region, ecs.CloudService("cloudfront"), account),
-        log=ecs.Log(ecs.LogFile(origin.file_path)) if origin.file_path else None,
-        s3=origin.s3,
-        stream=origin.kinesis.stream if origin.kinesis else None,
-        shard=origin.kinesis.shard_id if origin.kinesis else None,
-        distribution_id=origin.distribution_id,
-    )
+    from cloudfront_ecs.batches import Layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +92,7 @@ _MEMOS = (
 
 def _scope() -> dict[str, Any]:
     scope: dict[str, Any] = {f"c_{name}": function for name, function in _CONVERSIONS.items()}
-    scope |= {f"m_{name}": convert.Memo(getattr(convert, name)) for name in _MEMOS}
+    scope |= {f"m_{name}": Memo(getattr(convert, name)) for name in _MEMOS}
     scope |= {
         "c_unique": unique,
         "undated": undated,
@@ -314,6 +287,6 @@ _CERTAIN = frozenset({"ECS", "k_data_stream", "k_cloud", "end", "ident", "k_stre
 
 def _nested(hint: Any) -> type[Any] | None:
     for part in (hint, *get_args(hint)):
-        if isinstance(part, type) and issubclass(part, ecs.Object):
+        if isinstance(part, type) and issubclass(part, Object):
             return part
     return None

@@ -5,16 +5,15 @@ sink needs a second model.  Every leaf stands in ``mappings/fields.csv`` and the
 round; a test compares them.  Nested objects are frozen because documents share them (the
 TLS pair, the user agent, the edge location); a transform replaces, it never changes.
 
-Source: ECS 9.4 field reference; ``aws.*`` fields are this project's and Elastic's own.
+Source: ECS 9.4 field reference; ``aws.*`` stands in ``aws_fields``.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-
-class Object(msgspec.Struct, omit_defaults=True, gc=False, frozen=True):
-    """The base of all nested objects: shared between documents, absent fields left out."""
+from cloudfront_ecs.normalize.aws_fields import Aws  # noqa: TC001 - msgspec reads the annotations
+from cloudfront_ecs.normalize.object import Object
 
 
 class Geo(Object, frozen=True):
@@ -233,108 +232,6 @@ class Log(Object, frozen=True):
     """``log``."""
 
     file: LogFile | None = None
-
-
-class S3Bucket(Object, frozen=True):
-    """``aws.s3.bucket``."""
-
-    name: str | None = None
-    arn: str | None = None
-
-
-class S3Object(Object, frozen=True):
-    """``aws.s3.object``."""
-
-    key: str | None = None
-
-
-class AwsS3(Object, frozen=True):
-    """``aws.s3``: the object a line was read from."""
-
-    bucket: S3Bucket | None = None
-    object: S3Object | None = None
-
-
-class Kinesis(Object, frozen=True):
-    """``aws.kinesis``: the stream, shard and sequence number a line was read from."""
-
-    stream: str | None = None
-    shard_id: str | None = None
-    sequence_number: str | None = None
-
-
-class Cmcd(Object, frozen=True):
-    """``aws.cloudfront.cmcd``: Common Media Client Data (CTA-5004) as CloudFront logs it."""
-
-    encoded_bitrate: int | None = None
-    buffer_length: int | None = None
-    buffer_starvation: bool | None = None
-    content_id: str | None = None
-    object_duration: int | None = None
-    deadline: int | None = None
-    measured_throughput: int | None = None
-    next_object_request: str | None = None
-    next_range_request: str | None = None
-    object_type: str | None = None
-    playback_rate: float | None = None
-    requested_maximum_throughput: int | None = None
-    streaming_format: str | None = None
-    session_id: str | None = None
-    stream_type: str | None = None
-    startup: bool | None = None
-    top_bitrate: int | None = None
-    version: str | None = None
-
-
-class EdgeFunction(Object, frozen=True):
-    """``aws.cloudfront.function``: what CloudFront Functions wrote into the access log."""
-
-    viewer_request_log: str | None = None
-    viewer_response_log: str | None = None
-
-
-class CloudFront(Object, frozen=True):
-    """``aws.cloudfront``: CloudFront's own values, not renamed and not merged."""
-
-    distribution_id: str | None = None
-    domain: str | None = None
-    edge_location: str | None = None
-    edge_result_type: str | None = None
-    edge_response_result_type: str | None = None
-    edge_detailed_result_type: str | None = None
-    time_to_first_byte: float | None = None
-    origin_first_byte_latency: float | None = None
-    origin_last_byte_latency: float | None = None
-    origin_host: str | None = None
-    origin_response_reason: str | None = None
-    content_type: str | None = None
-    content_type_full: str | None = None
-    range_start: int | None = None
-    range_end: int | None = None
-    fle_status: str | None = None
-    fle_encrypted_fields: int | None = None
-    cookies: str | None = None
-    cache_behavior_path_pattern: str | None = None
-    request_accept: str | None = None
-    request_accept_encoding: str | None = None
-    request_headers: dict[str, str | list[str]] | None = None
-    request_header_names: list[str] | None = None
-    request_headers_count: int | None = None
-    primary_distribution_domain: str | None = None
-    distribution_tenant_id: str | None = None
-    connection_id: str | None = None
-    media_quality_score: int | None = None
-    cmcd: Cmcd | None = None
-    function: EdgeFunction | None = None
-    other: dict[str, str] | None = None
-
-
-class Aws(Object, frozen=True):
-    """``aws``."""
-
-    cloudfront: CloudFront | None = None
-    s3: AwsS3 | None = None
-    kinesis: Kinesis | None = None
 
 
 class AccessDocument(

@@ -10,7 +10,7 @@ from binascii import b2a_base64
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from cloudfront_ecs.normalize.convert import Memo
+from cloudfront_ecs.normalize.memo import Memo
 
 if TYPE_CHECKING:
     from cloudfront_ecs.batches import Origin, RecordBatch

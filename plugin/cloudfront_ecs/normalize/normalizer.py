@@ -11,15 +11,17 @@ import msgspec
 
 from cloudfront_ecs.batches import Document, RejectedLine
 from cloudfront_ecs.normalize import convert, ecs
-from cloudfront_ecs.normalize.compile import compiled, constants
+from cloudfront_ecs.normalize.compile import compiled
 from cloudfront_ecs.normalize.identity import RecordKeys
 from cloudfront_ecs.normalize.layouts import rows_by_column
+from cloudfront_ecs.normalize.payload_constants import constants
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cloudfront_ecs.batches import Layout, Origin, RecordBatch
-    from cloudfront_ecs.normalize.compile import Compiled, Constants
+    from cloudfront_ecs.normalize.compile import Compiled
+    from cloudfront_ecs.normalize.payload_constants import Constants
 
 log = logging.getLogger(__name__)
 

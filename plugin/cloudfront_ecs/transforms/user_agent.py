@@ -15,8 +15,8 @@ from ua_parser.regex import Resolver
 
 from cloudfront_ecs.adapters import NoOptions, TransformSpec
 from cloudfront_ecs.hookspecs import hookimpl
-from cloudfront_ecs.normalize.convert import Memo
 from cloudfront_ecs.normalize.ecs import AccessDocument, Device, OperatingSystem, UserAgent
+from cloudfront_ecs.normalize.memo import Memo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

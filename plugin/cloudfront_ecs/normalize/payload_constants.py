@@ -1,0 +1,41 @@
+"""What all documents of one payload have in common, made once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cloudfront_ecs.normalize import ecs
+
+if TYPE_CHECKING:
+    from cloudfront_ecs.batches import Origin
+    from cloudfront_ecs.normalize.aws_fields import AwsS3
+
+
+@dataclass(frozen=True, slots=True)
+class Constants:
+    """What all documents of a payload have in common."""
+
+    created: str
+    data_stream: ecs.DataStream
+    cloud: ecs.Cloud
+    log: ecs.Log | None
+    s3: AwsS3 | None
+    stream: str | None
+    shard: str | None
+    distribution_id: str | None
+
+
+def constants(origin: Origin, dataset: str, created: str) -> Constants:
+    """Return the common parts of all documents read from *origin*."""
+    account = ecs.CloudAccount(origin.account_id) if origin.account_id else None
+    return Constants(
+        created=created,
+        data_stream=ecs.DataStream("logs", dataset, "default"),
+        cloud=ecs.Cloud("aws", origin.region, ecs.CloudService("cloudfront"), account),
+        log=ecs.Log(ecs.LogFile(origin.file_path)) if origin.file_path else None,
+        s3=origin.s3,
+        stream=origin.kinesis.stream if origin.kinesis else None,
+        shard=origin.kinesis.shard_id if origin.kinesis else None,
+        distribution_id=origin.distribution_id,
+    )
