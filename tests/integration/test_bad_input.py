@@ -99,7 +99,7 @@ def _run_once(tmp_path: Path, bucket: Bucket) -> Callable[[], Outcome]:
     return once
 
 
-def test_each_bad_object_has_its_end_and_none_is_in_the_way(
+def test_each_bad_object_has_its_end_and_none_is_in_the_way(  # noqa: PLR0915 - all in one run
     bucket: Bucket, unique: Callable[[str], str], run_once: Callable[[], Outcome]
 ) -> None:
     lines = standard_lines(100, seed=61)
