@@ -19,6 +19,20 @@ if TYPE_CHECKING:
     from cloudfront_ecs.plugins import Plugins
 
 
+def open_pipelines(
+    config: Config, plugins: Plugins, settings: RunSettings, stop: threading.Event
+) -> Running:
+    """Open every pipeline of a configuration; those already open are closed when one fails."""
+    with ExitStack() as opened:
+        pipelines = []
+        for configured in config.pipelines:
+            pipeline = open_pipeline(configured, config, plugins, settings, stop)
+            opened.callback(pipeline.close)
+            pipelines.append(pipeline)
+        opened.pop_all()
+    return Running(pipelines, stop)
+
+
 def open_pipeline(
     configured: PipelineConfig,
     config: Config,

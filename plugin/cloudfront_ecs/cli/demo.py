@@ -19,7 +19,7 @@ from cloudfront_ecs.delivery.dead_letters import FOLDER
 from cloudfront_ecs.demo.day import Day, write_day
 from cloudfront_ecs.pipeline import RunSettings
 from cloudfront_ecs.plugins import load_plugins
-from cloudfront_ecs.running import Running, open_pipeline
+from cloudfront_ecs.running import open_pipelines
 
 if TYPE_CHECKING:
     from cloudfront_ecs.batches import RunSummary
@@ -127,9 +127,7 @@ def _run(path: Path) -> tuple[list[RunSummary], dict[str, BaseException]]:
     config = load(path, plugins)
     stop = threading.Event()
     settings = RunSettings(once=True)
-    running = Running(
-        [open_pipeline(each, config, plugins, settings, stop) for each in config.pipelines], stop
-    )
+    running = open_pipelines(config, plugins, settings, stop)
     running.start()
     while not running.wait(0.2):
         pass

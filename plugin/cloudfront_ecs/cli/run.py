@@ -19,7 +19,7 @@ from cloudfront_ecs.collector import calm_collector
 from cloudfront_ecs.config import load
 from cloudfront_ecs.pipeline import RunSettings
 from cloudfront_ecs.plugins import load_plugins
-from cloudfront_ecs.running import Running, open_pipeline
+from cloudfront_ecs.running import open_pipelines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,8 +56,7 @@ def run(path: Path, *, once: bool, patience: float, drain: float) -> int:
     config = load(path, plugins)
     stop = threading.Event()
     settings = RunSettings(once=once, patience=patience, drain=drain)
-    opened = [open_pipeline(each, config, plugins, settings, stop) for each in config.pipelines]
-    running = Running(opened, stop)
+    running = open_pipelines(config, plugins, settings, stop)
     calm_collector()
     with _signals(stop) as received, counting("records") as count:
         running.start()
