@@ -3,14 +3,16 @@
 #   make test    all tests, against the installed wheel, with real servers
 #   make lint    ruff and mypy
 #   make bench   conversion speed against a yardstick, in one run
-#   make generate   rewrite what comes from mappings/fields.csv
+#   make faults  kill it at random, and see that nothing is lost
+#   make generate  rewrite what comes from mappings/fields.csv
 
 PYTHON ?= python3
+KILLS ?= 200
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find plugin mappings dashboards -type f -not -name '*.pyc') setup.cfg pyproject.toml README.md
 
-.PHONY: demo test lint bench generate clean
+.PHONY: demo test lint bench faults generate clean
 
 demo: $(VENV)/installed
 	@$(BIN)/cloudfront-ecs demo --out build/demo
@@ -25,6 +27,11 @@ lint: $(VENV)/installed-lint
 
 bench: $(VENV)/installed-test
 	@$(BIN)/python tests/benchmarks/conversion.py
+
+# Kills the program at 200 random moments on each route and judges what is left: half an hour.
+faults: $(VENV)/installed-test
+	$(BIN)/python tests/faults/run.py --route s3 --kills $(KILLS) --seed 7
+	$(BIN)/python tests/faults/run.py --route kinesis --kills $(KILLS) --seed 7
 
 generate: $(VENV)/installed
 	$(BIN)/python -m cloudfront_ecs.generate
