@@ -32,7 +32,7 @@ class StateOptions:
 class BatchOptions:
     """When a batch is handed to the sinks: at the first bound that is reached."""
 
-    documents: int = option(2000, doc="Documents in a batch.", least=1, most=50_000)
+    documents: int = option(1000, doc="Documents in a batch.", least=1, most=50_000)
     bytes: int = option(4_194_304, doc="Bytes of log lines in a batch.", least=1024)
     seconds: float = option(1.0, doc="Longest wait for a batch to fill.", least=0.01, most=60)
 
