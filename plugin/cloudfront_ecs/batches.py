@@ -132,7 +132,8 @@ class RecordBatch:
 
     Attributes:
         layout: The columns of every row.
-        rows: One list of column texts for each record; each has the layout's width.
+        rows: One list of column texts for each record.  One of another width than the
+            layout's is judged when it is converted: read as a prefix, or refused.
             Bytes that are not UTF-8 stand as surrogate escapes.
         lines: The records as they were read, without line end, same order as *rows*.
         numbers: The position of each record in its payload: the line number from 1, or

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 from cloudfront_ecs.batches import RejectedLine
 from cloudfront_ecs.decoders.inflate import inflate
+from cloudfront_ecs.decoders.rows import refitted
 from cloudfront_ecs.errors import PayloadError
 from cloudfront_ecs.normalize.normalizer import Normalizer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from cloudfront_ecs.adapters import Decoder, Transform
     from cloudfront_ecs.batches import Document, Layout, Payload, RecordBatch
+    from cloudfront_ecs.normalize.normalizer import NormalizedBatch
 
 
 @dataclass(slots=True)
@@ -101,8 +103,7 @@ class Conversion:
         if payload.messages is None:
             payload = replace(payload, chunks=inflate(payload.chunks))
         try:
-            for batch in self._decoder.decode(payload):
-                normalized = normalizer.normalize(batch)
+            for batch, normalized in _normalized(normalizer, self._decoder.decode(payload)):
                 rejects = [*batch.rejects, *normalized.rejects]
                 documents = normalized.documents
                 made = len(documents)
@@ -121,6 +122,19 @@ class Conversion:
                 )
         except PayloadError as error:
             yield Converted([], [_last_reject(error)], 1, 0, 0, 0)
+
+
+def _normalized(
+    normalizer: Normalizer, batches: Iterable[RecordBatch]
+) -> Iterator[tuple[RecordBatch, NormalizedBatch]]:
+    """Normalize batches; one in which rows do not fit is judged row by row and done again."""
+    for batch in batches:
+        normalized = normalizer.normalize(batch)
+        if not normalized.misfits:
+            yield batch, normalized
+            continue
+        for judged in refitted(batch):
+            yield judged, normalizer.normalize(judged)
 
 
 def _last_reject(error: PayloadError) -> RejectedLine:

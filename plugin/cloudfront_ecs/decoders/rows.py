@@ -62,45 +62,57 @@ def split_rows(
     plain: bool,
     positions: Sequence[str] | None = None,
 ) -> Iterator[RecordBatch]:
-    """Yield the records of *lines*: those that fit, then each short one that can be read.
+    """Yield the records of *lines*.
+
+    Rows of another width come to light when they are converted, and ``refitted`` then judges
+    them: counting the columns of every line first would take a twentieth of all time.
+    """
+    batch = RecordBatch(layout, TabRows(lines), lines, numbers, positions, plain=plain)
+    if len(layout.columns) > 1:
+        yield batch
+    else:  # a blank line is as wide as a row of one column
+        yield from refitted(batch)
+
+
+def refitted(batch: RecordBatch) -> Iterator[RecordBatch]:
+    """Yield the records of *batch* that fit its layout, then each short one.
 
     A row with fewer columns than the layout is read as a prefix where it has at least the
     18 columns of 2014 and its anchors have the right shape; one empty column too many (a
-    trailing tab) is dropped; everything else is refused.
+    trailing tab) is dropped; blank lines are skipped; everything else is refused.
     """
+    layout, plain = batch.layout, batch.plain
+    lines, numbers, positions = batch.lines, batch.numbers, batch.positions
     width = len(layout.columns)
-    tabs = width - 1
-    odd = [i for i, line in enumerate(lines) if line.count("\t") != tabs or not line]
-    if not odd:
-        yield RecordBatch(layout, TabRows(lines), lines, numbers, positions, plain=plain)
-        return
-    rows = [line.split("\t") for line in lines]
-    rejects: list[RejectedLine] = []
+    rows = list(batch.rows)
+    odd = [i for i, row in enumerate(rows) if len(row) != width or row == [""]]
+    rejects = list(batch.rejects)
     short: list[int] = []
-    skipped = 0
+    skipped = batch.skipped
     bad = set(odd)
     for index in odd:
         row = rows[index]
         if row == [""]:
             skipped += 1
         elif len(row) == width + 1 and not row[-1]:
-            row.pop()
+            rows[index] = row[:-1]
             bad.discard(index)
         elif layout.log == "standard" and _is_prefix(layout, row):
             short.append(index)
         else:
             rejects.append(_refused(width, rows, lines, numbers, positions, index))
     kept = [index for index in range(len(rows)) if index not in bad]
-    batch = _chosen(layout, rows, lines, numbers, positions, kept, plain=plain)
-    batch.rejects, batch.skipped = rejects, skipped
-    yield batch
+    fitting = _chosen(layout, rows, lines, numbers, positions, kept, plain=plain)
+    fitting.rejects, fitting.skipped = rejects, skipped
+    fitting.notes = {kept.index(i): note for i, note in batch.notes.items() if i in kept}
+    yield fitting
     for index in short:
         columns = layout.columns[: len(rows[index])]
         missing = ", ".join(layout.columns[len(columns) :])
         prefix = Layout(layout.log, columns)
-        batch = _chosen(prefix, rows, lines, numbers, positions, [index], plain=plain)
-        batch.notes = {0: f"the row ends before {missing}"}
-        yield batch
+        one = _chosen(prefix, rows, lines, numbers, positions, [index], plain=plain)
+        one.notes = {0: f"the row ends before {missing}"}
+        yield one
 
 
 def _chosen(

@@ -42,6 +42,7 @@ from cloudfront_ecs.normalize.plain import MAX_LONG_DIGITS, absent, integer, tex
 __all__ = [
     "FRACTION",
     "MAX_LONG_DIGITS",
+    "NOT_ALL_ADDRESSES",
     "ONCE_SINCE",
     "SECOND",
     "PartlyReadError",
@@ -72,7 +73,6 @@ __all__ = [
     "quoted",
     "quoted_integer",
     "quoted_number",
-    "referrer",
     "seconds",
     "status",
     "target",
@@ -90,13 +90,15 @@ class PartlyReadError(ValueError):
     """Some parts of a list could be read.
 
     Attributes:
+        whole: The column's text.
         readable: The column's text without the parts that could not be read.
         unreadable: Those parts.
     """
 
-    def __init__(self, message: str, readable: str, unreadable: str) -> None:
+    def __init__(self, message: str, whole: str, readable: str, unreadable: str) -> None:
         """Keep what can still be used."""
         super().__init__(message)
+        self.whole = whole
         self.readable = readable
         self.unreadable = unreadable
 
@@ -107,10 +109,6 @@ def port(value: str) -> int | None:
     if number is not None and number > _MAX_PORT:
         raise ValueError("not a port number")
     return number
-
-
-referrer = percent
-"""The same, for a header whose values repeat so much that they are worth remembering."""
 
 
 def address(value: str) -> tuple[str | None, str | None, str | None, list[str] | None]:
@@ -145,6 +143,9 @@ def _canonical(value: str) -> str:
 _SEPARATOR = re.compile(r"(?:,|%2C|\\x20|%20|\s|\+)+", re.IGNORECASE)
 
 
+NOT_ALL_ADDRESSES = "holds parts that are no addresses"
+
+
 def forwarded(value: str) -> list[str] | None:
     """Return the addresses of X-Forwarded-For, in order, without repeats.
 
@@ -165,7 +166,7 @@ def forwarded(value: str) -> list[str] | None:
             bad.append(part)
     if bad:
         readable = ",".join(good.values()) or "-"
-        raise PartlyReadError("holds parts that are no addresses", readable, ",".join(bad))
+        raise PartlyReadError(NOT_ALL_ADDRESSES, value, readable, ",".join(bad))
     return list(good) or None
 
 

@@ -42,11 +42,14 @@ class NormalizedBatch:
         documents: In the order of the records.
         rejects: Records that could not become a document.
         indexes: For each document, the index of its record in the batch.
+        misfits: Indexes of records of another width than the layout's.  Where there are any,
+            nothing was normalized.
     """
 
     documents: list[Document]
     rejects: list[RejectedLine]
     indexes: Sequence[int] = ()
+    misfits: Sequence[int] = ()
 
 
 class Normalizer:
@@ -80,7 +83,8 @@ class Normalizer:
         rows: Sequence[list[str]] = batch.rows
         if not batch.plain:
             rows = [row if "".join(row).isascii() else _UNREADABLE for row in rows]
-        failed: list[int] = []  # an error kept here would keep all lines, in a cycle
+        # Kept as texts: an error would keep all lines alive, in a cycle.
+        failed: dict[int, tuple[str, str, str] | None] = {}
         keys = self._keys.of(batch)
         documents = conversion.run(
             rows,
@@ -88,20 +92,25 @@ class Normalizer:
             keys,
             batch.lines if batch.positions is None else batch.positions,
             self._shared(batch.layout.log),
-            lambda index, _: failed.append(index),
+            lambda index, error: failed.__setitem__(index, _partly_read(error)),
         )
+        if not failed and not batch.notes:
+            # Nothing was refused, so no place is empty.
+            return NormalizedBatch(documents, [], range(len(documents)))  # type: ignore[arg-type]
+        width = len(batch.layout.columns)
+        misfits = [index for index in failed if len(batch.rows[index]) != width]
+        if misfits:
+            return NormalizedBatch([], [], (), misfits)
         rejects: list[RejectedLine] = []
-        for index in failed:
-            self._convert_carefully(conversion, batch, index, keys[index], documents, rejects)
+        for index, partly in failed.items():
+            row = _Row(batch, index, keys[index], partly)
+            self._convert_carefully(conversion, row, documents, rejects)
         for index, note in batch.notes.items():
             document = documents[index]
             if document is not None:
                 _add_error(document, note)
-        if rejects:
-            made = {i: document for i, document in enumerate(documents) if document is not None}
-            return NormalizedBatch(list(made.values()), rejects, list(made))
-        # Nothing was refused, so no place is empty.
-        return NormalizedBatch(documents, rejects, range(len(documents)))  # type: ignore[arg-type]
+        made = {i: document for i, document in enumerate(documents) if document is not None}
+        return NormalizedBatch(list(made.values()), rejects, list(made))
 
     def _shared(self, name: str) -> Constants:
         if name not in self._constants:
@@ -112,29 +121,32 @@ class Normalizer:
     def _convert_carefully(
         self,
         conversion: Compiled,
-        batch: RecordBatch,
-        index: int,
-        key: str,
+        row: _Row,
         documents: list[Document | None],
         rejects: list[RejectedLine],
     ) -> None:
         """Convert one record without the columns that cannot be read."""
-        row, problems = _readable(batch.layout, batch.rows[index])
-        failed: list[Exception] = []
+        batch, index = row.batch, row.index
+        texts, problems = row.readable()
         unreadable = [problem.column for problem in problems if problem.misshapen]
         if batch.layout.log == "realtime" and len(unreadable) > MOST_UNREADABLE:
             names = ", ".join(unreadable)
             detail = f"{len(unreadable)} columns cannot be read, so the layout is another: {names}"
             rejects.append(_reject(batch, index, "layout", detail))
             return
+        failed: list[Exception] = []
         [document] = conversion.run(
-            [row],
+            [texts],
             [batch.lines[index]],
-            [key],
+            [row.key],
             [batch.positions[index] if batch.positions else ""],
             self._shared(batch.layout.log),
             lambda _, error: failed.append(error),
         )
+        if document is None and row.partly is not None:
+            again = msgspec.structs.replace(row, partly=None)
+            self._convert_carefully(conversion, again, documents, rejects)
+            return
         if document is None:
             rejects.append(_refusal(batch, index, failed.pop(), problems))
             return
@@ -143,6 +155,39 @@ class Normalizer:
             _keep_original(document, batch.lines[index])
         if problems:
             _add_error(document, "; ".join(map(str, problems)))
+
+
+class _Row(msgspec.Struct, frozen=True):
+    """A record that the fast path could not convert.
+
+    Attributes:
+        batch: Where it stands.
+        index: Its place there.
+        key: The end of its id.
+        partly: The one column that was read in part: its whole text, the readable part and
+            the rest; None where any column may be the culprit.
+    """
+
+    batch: RecordBatch
+    index: int
+    key: str
+    partly: tuple[str, str, str] | None
+
+    def readable(self) -> tuple[list[str], list[_Problem]]:
+        """Return the columns with what is unreadable made absent, and what was wrong."""
+        row = self.batch.rows[self.index]
+        if self.partly is None or not self.batch.plain:
+            return _readable(self.batch.layout, row)
+        whole, part, rest = self.partly
+        column = self.batch.layout.columns[row.index(whole)]
+        texts = [part if text == whole else text for text in row]
+        return texts, [_Problem(column, convert.NOT_ALL_ADDRESSES, rest)]
+
+
+def _partly_read(error: Exception) -> tuple[str, str, str] | None:
+    if isinstance(error, convert.PartlyReadError):
+        return error.whole, error.readable, error.unreadable
+    return None
 
 
 @dataclass(frozen=True, slots=True)
