@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv6Address, ip_address
-from socket import AF_INET, inet_pton
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
 from cloudfront_ecs.normalize.escapes import (
     ONCE_SINCE,
@@ -122,7 +122,12 @@ def address(value: str) -> tuple[str | None, str | None, str | None, list[str] |
         pass
     else:
         return value, value, "ipv4", [value]
-    canonical = _canonical(value)
+    try:
+        canonical = inet_ntop(AF_INET6, inet_pton(AF_INET6, value))  # RFC 5952, as ipaddress
+    except (OSError, ValueError):
+        canonical = "."
+    if "." in canonical:  # no address, or one that embeds IPv4, where spellings differ
+        canonical = _canonical(value)
     return value, canonical, "ipv6" if ":" in canonical else "ipv4", [canonical]
 
 

@@ -32,9 +32,10 @@ TIME_PREFIX = Memo[int, str](_time_prefix)
 class RecordKeys:
     """The last 22 characters of the ids of the records of one payload.
 
-    Within an object the key is the object's hash plus the line number: as unique as the
-    hash, and cheap.  Kinesis sequence numbers are unique within their shard only, so the
-    shard takes part.  Where the bytes have no name (standard input), their content does.
+    Within an object the key is 12 bytes of the object's hash and 4 of the line number: as
+    unique as the hash, and cheap.  Kinesis sequence numbers are unique within their shard
+    only, so the shard takes part.  Where the bytes have no name (standard input), their
+    content does.
     """
 
     def __init__(self, origin: Origin) -> None:
@@ -44,7 +45,7 @@ class RecordKeys:
         for part in origin.identity:
             encoded = part.encode("utf-8", "surrogateescape")
             self._seed.update(len(encoded).to_bytes(4, "big") + encoded)
-        self._base = int.from_bytes(self._seed.digest(), "big")
+        self._heads = Memo[int, str](self._head)
 
     def of(self, batch: RecordBatch) -> list[str]:
         """Return the key of each row of *batch*."""
@@ -55,13 +56,28 @@ class RecordKeys:
             lines = (line.encode("utf-8", "surrogateescape") for line in batch.lines)
             numbered = zip(lines, batch.numbers, strict=True)
             return _texts([self._hash(line) + number for line, number in numbered])
-        base = self._base
-        return _texts([base + number for number in batch.numbers])
+        heads = self._heads
+        return [heads[number >> 8] + _TAILS[number & 255] for number in batch.numbers]
+
+    def _head(self, high: int) -> str:
+        """Return the first 20 characters of the keys of 256 lines, which share them."""
+        object_hash = self._seed.digest()
+        if high >> 24:  # more lines than 4 bytes count
+            object_hash = self._hash(str(high >> 24).encode()).to_bytes(16, "big")
+        raw = object_hash[:12] + (high & 0xFFFFFF).to_bytes(3, "big")
+        return b2a_base64(raw, newline=False).translate(_URL_SAFE).decode("ascii")
 
     def _hash(self, content: bytes) -> int:
         seeded = self._seed.copy()
         seeded.update(content)
         return int.from_bytes(seeded.digest(), "big")
+
+
+_TAILS = tuple(
+    b2a_base64(bytes([low]), newline=False)[:2].translate(_URL_SAFE).decode("ascii")
+    for low in range(256)
+)
+"""The last two characters of a key, by the last byte of the line number."""
 
 
 def _texts(keys: list[int]) -> list[str]:

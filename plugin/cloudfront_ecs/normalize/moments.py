@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from datetime import date as calendar_date
 
 from cloudfront_ecs.normalize.memo import Memo
 from cloudfront_ecs.normalize.plain import absent, integer
@@ -129,8 +130,19 @@ MIDNIGHT = Memo[str, int | None](_midnight, limit=512)
 """``YYYY-MM-DD`` to the epoch seconds at which the day begins."""
 
 
+def _day(number: int) -> str:
+    return calendar_date.fromordinal(_EPOCH + number).isoformat()
+
+
+_EPOCH = calendar_date(1970, 1, 1).toordinal()
+
+DAY = Memo[int, str](_day, limit=512)
+"""Days since 1970 to ``YYYY-MM-DD``."""
+
+
 def _second(stamp: int) -> str:
-    return datetime.fromtimestamp(stamp, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    day, rest = divmod(stamp, 86_400)
+    return f"{DAY[day]}T{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}"
 
 
 SECOND = Memo[int, str](_second)
