@@ -133,13 +133,16 @@ class _Writer:
         row = f"({unpack},) = row" if self.layout.columns else "pass"
         indented = "\n".join(f"            {line}" for line in self.lines)
         dataset = f"cloudfront.{self.layout.log}"
+        used = {"row": "rows", "key": "keys"}
+        used |= {"line": "lines"} if self.original else {}
+        used |= {"position": "positions"} if self.messages else {}
         return (
             "def run(rows, lines, keys, positions, k, failed):\n"
             "    documents = []\n    append = documents.append\n"
             "    k_created = k.created; k_data_stream = k.data_stream; k_cloud = k.cloud\n"
             "    k_log = k.log; k_s3 = k.s3; k_distribution = k.distribution_id\n"
             "    k_stream = k.stream; k_shard = k.shard\n"
-            "    for row, line, key, position in zip(rows, lines, keys, positions):\n"
+            f"    for {', '.join(used)} in zip({', '.join(used.values())}):\n"
             "        try:\n"
             f"            {row}\n{indented}\n"
             f"            append(Document(ident, {dataset!r}, end_ns, {body}))\n"

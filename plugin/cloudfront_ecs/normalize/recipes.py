@@ -14,8 +14,8 @@ from dataclasses import dataclass
 PLAIN = {
     "text": "({0} if {0} != '-' and {0} else None)",
     "percent": "(({0} if {0} != '-' and {0} else None) if '%' not in {0} else c_unquote_once({0}))",
-    "integer": "(int({0}) if {0}.isdigit() and len({0}) < 16 else"
-    " None if {0} == '-' else c_integer({0}))",
+    "integer": "(None if {0} == '-' else int({0}) if {0}.isdigit() and len({0}) < 16"
+    " else c_integer({0}))",
     "port": "(number if {0}.isdigit() and len({0}) < 6 and (number := int({0})) < 65536"
     " else c_port({0}))",
     "domain": "m_domain[{0}]",
