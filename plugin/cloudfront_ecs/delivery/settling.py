@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -211,7 +212,7 @@ class Settling:
             detail = f"{written.sink}: {rejection.detail}"
             letters.append(
                 DeadLetter(
-                    type(line)(line.reason, detail, line.raw, line.line, line.position),
+                    replace(line, detail=detail),
                     share.progress.origin,
                     layout=share.layout,
                     sink=written.sink,
