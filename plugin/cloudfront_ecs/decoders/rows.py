@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from operator import methodcaller
+from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import overload
 
 from cloudfront_ecs.batches import Layout, RecordBatch, RejectedLine
@@ -38,7 +38,7 @@ class TabRows(Sequence[list[str]]):
 
     def __iter__(self) -> Iterator[list[str]]:
         """Split line after line."""
-        return map(_at_tabs, self._lines)
+        return map(str.split, self._lines, repeat("\t"))
 
     @overload
     def __getitem__(self, index: int) -> list[str]: ...
@@ -47,11 +47,8 @@ class TabRows(Sequence[list[str]]):
     def __getitem__(self, index: int | slice) -> list[str] | list[list[str]]:
         """Split one line, or some."""
         if isinstance(index, slice):
-            return [_at_tabs(line) for line in self._lines[index]]
-        return _at_tabs(self._lines[index])
-
-
-_at_tabs: Callable[[str], list[str]] = methodcaller("split", "\t")
+            return [line.split("\t") for line in self._lines[index]]
+        return self._lines[index].split("\t")
 
 
 def split_rows(
