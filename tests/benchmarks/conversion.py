@@ -27,6 +27,7 @@ def main() -> None:
     corpora = write_corpora(ROOT / "build" / "bench")
     results: Measured = {
         "standard": compare("convert_standard.py", corpora.standard),
+        "standard_user_agent": compare("convert_standard.py", corpora.standard, "--user-agent"),
         "realtime_500": compare("convert_realtime.py", corpora.realtime),
         "two_workers": two_workers(corpora.large, corpora.other),
         "rss_mb": finished(started("convert_standard.py", corpora.large))["rss_mb"],
@@ -35,8 +36,8 @@ def main() -> None:
     print(json.dumps(results))
 
 
-def started(script: str, file: Path, core: int = -1) -> subprocess.Popen[str]:
-    command = [sys.executable, str(HERE / script), str(file), "--core", str(core)]
+def started(script: str, file: Path, *more: str, core: int = -1) -> subprocess.Popen[str]:
+    command = [sys.executable, str(HERE / script), str(file), "--core", str(core), *more]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -48,11 +49,11 @@ def finished(process: subprocess.Popen[str]) -> Measured:
     return told
 
 
-def compare(script: str, file: Path) -> Measured:
+def compare(script: str, file: Path, *more: str) -> Measured:
     """Return the median rates of *script* and of the yardstick, run in turns."""
     ours, theirs = [], []
     for pair in range(PAIRS):
-        ours.append(finished(started(script, file)))
+        ours.append(finished(started(script, file, *more)))
         theirs.append(finished(started("yardstick.py", file)))
         note(f"{file.name} {pair + 1}/{PAIRS}: {ours[-1]['rec_s']:,} and {theirs[-1]['rec_s']:,}")
     if {one["records"] for one in ours} != {one["records"] for one in theirs}:
@@ -73,7 +74,8 @@ def two_workers(first: Path, second: Path) -> float | None:
     for turn in range(ROUNDS):
         alone = finished(started("convert_standard.py", first))["rec_s_wall"]
         both = [
-            started("convert_standard.py", file, core) for file, core in ((first, 0), (second, 1))
+            started("convert_standard.py", file, core=core)
+            for file, core in ((first, 0), (second, 1))
         ]
         together = sum(finished(process)["rec_s_wall"] for process in both)
         ratios.append(together / alone)
@@ -82,10 +84,10 @@ def two_workers(first: Path, second: Path) -> float | None:
 
 
 def show(results: Measured) -> None:
-    note(f"\n{'':14}{'records/s':>12}{'yardstick':>12}{'ratio':>8}")
-    for name in ("standard", "realtime_500"):
+    note(f"\n{'':20}{'records/s':>12}{'yardstick':>12}{'ratio':>8}")
+    for name in ("standard", "standard_user_agent", "realtime_500"):
         row = results[name]
-        note(f"{name:14}{row['rec_s']:>12,}{row['yardstick_rec_s']:>12,}{row['ratio']:>8}")
+        note(f"{name:20}{row['rec_s']:>12,}{row['yardstick_rec_s']:>12,}{row['ratio']:>8}")
     note(f"two workers are {results['two_workers']} times as fast as one")
     note(f"a log of 200 MB needs {results['rss_mb']} MB of memory")
 

@@ -13,6 +13,7 @@ from timing import Timing, arguments
 
 from cloudfront_ecs import Message, Origin, Payload, Receipt
 from cloudfront_ecs.decoders.realtime import RealtimeDecoder, RealtimeOptions
+from cloudfront_ecs.transforms.user_agent import UserAgentTransform
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,9 +24,11 @@ _SHARD = "shardId-000000000000"
 
 
 def main() -> None:
-    file = arguments("convert real-time records")
-    fields = tuple(columns_file(file).read_text().split())
-    convert(RealtimeDecoder(RealtimeOptions(fields=fields)), payloads(file), Timing)
+    given = arguments("convert real-time records")
+    fields = tuple(columns_file(given.file).read_text().split())
+    transforms = [UserAgentTransform()] if given.user_agent else []
+    decoder = RealtimeDecoder(RealtimeOptions(fields=fields))
+    convert(decoder, transforms, payloads(given.file), Timing)
 
 
 def payloads(file: Path) -> list[Payload]:

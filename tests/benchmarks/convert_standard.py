@@ -13,6 +13,7 @@ from timing import Timing, arguments
 
 from cloudfront_ecs import Origin, Payload, Receipt
 from cloudfront_ecs.decoders.auto import AutoDecoder, AutoOptions
+from cloudfront_ecs.transforms.user_agent import UserAgentTransform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,8 +23,9 @@ _CHUNK = 1 << 18
 
 
 def main() -> None:
-    file = arguments("convert a standard log")
-    convert(AutoDecoder(AutoOptions()), [payload(file)], Timing)
+    given = arguments("convert a standard log")
+    transforms = [UserAgentTransform()] if given.user_agent else []
+    convert(AutoDecoder(AutoOptions()), transforms, [payload(given.file)], Timing)
 
 
 def payload(file: Path) -> Payload:

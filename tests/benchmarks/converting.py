@@ -10,20 +10,24 @@ import msgspec
 
 from cloudfront_ecs.collector import calm_collector
 from cloudfront_ecs.conversion import Conversion
-from cloudfront_ecs.transforms.user_agent import UserAgentTransform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from timing import Timing
 
     from cloudfront_ecs import Payload
-    from cloudfront_ecs.adapters import Decoder
+    from cloudfront_ecs.adapters import Decoder, Transform
 
 
-def convert(decoder: Decoder, payloads: Iterable[Payload], timing: Callable[[], Timing]) -> None:
-    """Convert *payloads* as a pipeline with the ``user_agent`` transform does, and tell."""
-    conversion = Conversion(decoder, [UserAgentTransform()])
+def convert(
+    decoder: Decoder,
+    transforms: Sequence[Transform],
+    payloads: Iterable[Payload],
+    timing: Callable[[], Timing],
+) -> None:
+    """Convert *payloads* as a pipeline does, and tell."""
+    conversion = Conversion(decoder, transforms)
     calm_collector()
     encode = msgspec.json.Encoder().encode_lines
     records = size = 0

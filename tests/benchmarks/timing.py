@@ -12,17 +12,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 
-def arguments(summary: str) -> Path:
-    """Return the file to read, after this process was bound to the core it is given."""
+def arguments(summary: str) -> argparse.Namespace:
+    """Return what to read (``file``) and how, with this process bound to its core."""
     parser = argparse.ArgumentParser(description=summary)
     parser.add_argument("file", type=Path)
     parser.add_argument(
         "--core", type=int, default=-1, help="bind to this core (default: the last)"
     )
+    parser.add_argument(
+        "--user-agent", action="store_true", help="with the transform that parses user agents"
+    )
     given = parser.parse_args()
     bind(given.core)
-    file: Path = given.file
-    return file
+    return given
 
 
 def cores() -> list[int]:

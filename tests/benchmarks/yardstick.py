@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    file = arguments("split lines and write them as JSON objects of texts")
+    file: Path = arguments("split lines and write them as JSON objects of texts").file
     if file.suffix == ".gz":
         read_standard(file)
     else:

@@ -56,8 +56,19 @@ class RecordKeys:
             lines = (line.encode("utf-8", "surrogateescape") for line in batch.lines)
             numbered = zip(lines, batch.numbers, strict=True)
             return _texts([self._hash(line) + number for line, number in numbered])
+        if isinstance(batch.numbers, range) and batch.numbers.step == 1:
+            return self._of_lines(batch.numbers.start, batch.numbers.stop)
         heads = self._heads
         return [heads[number >> 8] + _TAILS[number & 255] for number in batch.numbers]
+
+    def _of_lines(self, number: int, stop: int) -> list[str]:
+        """Return the keys of consecutive lines, with one look for each 256 of them."""
+        keys: list[str] = []
+        while number < stop:
+            head, low = self._heads[number >> 8], number & 255
+            keys += [head + tail for tail in _TAILS[low : low + stop - number]]
+            number = (number | 255) + 1
+        return keys
 
     def _head(self, high: int) -> str:
         """Return the first 20 characters of the keys of 256 lines, which share them."""
