@@ -86,7 +86,7 @@ _CONVERSIONS = {
 }  # fmt: skip
 _MEMOS = (
     "address", "host", "status", "http_version", "media_type", "moment", "ip_version", "domain",
-    "path", "duration", "forwarded", "seconds", "percent",
+    "path", "duration", "forwarded", "seconds",
 )  # fmt: skip
 
 
