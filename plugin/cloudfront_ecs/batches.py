@@ -96,13 +96,16 @@ class Layout:
     """Which columns a record has, in order, and by whose meaning.
 
     Attributes:
-        log: ``standard`` or ``realtime``; the same column name can mean another thing in
-            the other one (``x-host-header``, ``cs-uri-stem``).
+        log: One of ``resources.LOGS``; the same column name can mean another thing in
+            another one (``x-host-header``, ``cs-uri-stem``).
         columns: CloudFront's names, as AWS spells them.
+        sampling_rate: Percent of the requests that a real-time configuration logs, 1 to
+            100, or None where it is not known.
     """
 
     log: str
     columns: tuple[str, ...]
+    sampling_rate: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,7 @@ class RecordBatch:
         notes: What the decoder noticed about a row, by index; goes to ``error.message``.
         rejects: Lines met on the way that fit no layout.
         skipped: Lines that are no records (headers, blank lines).
+        filtered: Records that are none of ours by rule (another service's events).
         plain: Whether all text is ASCII, which lets conversion take its fast path.
     """
 
@@ -153,6 +157,7 @@ class RecordBatch:
     notes: Mapping[int, str] = field(default_factory=dict)
     rejects: Sequence[RejectedLine] = ()
     skipped: int = 0
+    filtered: int = 0
     plain: bool = True
 
 

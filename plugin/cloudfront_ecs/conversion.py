@@ -12,11 +12,11 @@ from cloudfront_ecs.errors import PayloadError
 from cloudfront_ecs.normalize.normalizer import Normalizer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from cloudfront_ecs.adapters import Decoder, Transform
     from cloudfront_ecs.batches import Document, Layout, Payload, RecordBatch
-    from cloudfront_ecs.normalize.normalizer import NormalizedBatch
+    from cloudfront_ecs.normalize.normalized import NormalizedBatch
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ class Converted:
         documents: The documents that go on to the sinks.
         rejects: What could not become a document.
         read: Records read: documents before any filter, and rejects.
-        filtered: Documents that transforms dropped.
+        filtered: Documents that transforms dropped, and records that decoders did.
         skipped: Headers and blank lines.
         bytes: Characters of the lines of *documents*, for the size of batches.
         layout: The columns of the lines.
@@ -78,7 +78,13 @@ class Conversion:
     """The way from payloads to documents that one pipeline uses."""
 
     def __init__(
-        self, decoder: Decoder, transforms: Sequence[Transform], *, original: bool = False
+        self,
+        decoder: Decoder,
+        transforms: Sequence[Transform],
+        *,
+        original: bool = False,
+        tags: Sequence[str] = (),
+        labels: Mapping[str, str] | None = None,
     ) -> None:
         """Put the parts in order.
 
@@ -86,7 +92,10 @@ class Conversion:
             decoder: Splits payloads into records.
             transforms: Applied to the documents in this order.
             original: Whether ``event.original`` keeps the line.
+            tags: Put into ``tags`` of every document.
+            labels: Put into ``labels`` of every document.
         """
+        self._tags, self._labels = tuple(tags), dict(labels or {})
         self._decoder = decoder
         self._transforms = tuple(transforms)
         self._original = original
@@ -99,7 +108,9 @@ class Conversion:
         Raises:
             SourceError: Reading broke off; what was yielded will come again.
         """
-        normalizer = Normalizer(payload.origin, original=self._original)
+        normalizer = Normalizer(
+            payload.origin, original=self._original, tags=self._tags, labels=self._labels
+        )
         if payload.messages is None:
             payload = replace(payload, chunks=inflate(payload.chunks))
         try:
@@ -113,8 +124,8 @@ class Conversion:
                 yield Converted(
                     documents=documents,
                     rejects=rejects,
-                    read=made + len(rejects),
-                    filtered=made - len(documents),
+                    read=made + len(rejects) + batch.filtered,
+                    filtered=made - len(documents) + batch.filtered,
                     skipped=batch.skipped,
                     bytes=sum(map(len, batch.lines)),
                     layout=batch.layout,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from cloudfront_ecs.options import describe
 from cloudfront_ecs.plugins import BUILT_IN, ROLES, Plugins
-from cloudfront_ecs.resources import field_table
+from cloudfront_ecs.resources import ACCESS_LOGS, LOGS, field_table
 from cloudfront_ecs.setup.templates import PRODUCTS, templates
 
 if TYPE_CHECKING:
@@ -142,7 +142,15 @@ def _field_row(row: FieldRow) -> tuple[str, ...]:
     targets = "<br>".join(f"`{name}` {mapping_type}" for name, mapping_type in row.targets)
     unit = f" In {row.unit}." if row.unit else ""
     column = row.column if row.column.startswith("(") else f"`{row.column}`"
-    return column, "both" if row.log == "any" else row.log, targets, row.description + unit
+    return column, _logs(row), targets, row.description + unit
+
+
+def _logs(row: FieldRow) -> str:
+    if row.logs == set(LOGS):
+        return "all"
+    if row.logs == set(ACCESS_LOGS):
+        return "access"
+    return ", ".join(log for log in LOGS if log in row.logs)
 
 
 def _with_example(text: str, example: str | None) -> str:

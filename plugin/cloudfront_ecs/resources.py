@@ -13,6 +13,12 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+ACCESS_LOGS = ("standard", "realtime")
+"""Logs with a line for each request."""
+
+LOGS = (*ACCESS_LOGS, "connection", "api", "function")
+"""All logs; each has a dataset ``cloudfront.<log>``."""
+
 
 @dataclass(frozen=True, slots=True)
 class FieldRow:
@@ -20,8 +26,7 @@ class FieldRow:
 
     Attributes:
         column: CloudFront's name; in parentheses where the value is not from a column.
-        log: ``any``, or ``standard`` or ``realtime`` where the column means something
-            else (or does not exist) in the other log.
+        logs: The logs in which the column means this: some of ``LOGS``.
         realtime: Position among the 71 columns of real-time records, from 1, or None.
         legacy: Position in standard (legacy) files, from 1, or None.
         v2: ``default``, ``optional``, ``undocumented`` or empty, for standard logging v2.
@@ -33,7 +38,7 @@ class FieldRow:
     """
 
     column: str
-    log: str
+    logs: frozenset[str]
     realtime: int | None
     legacy: int | None
     v2: str
@@ -51,6 +56,12 @@ def field_table() -> tuple[FieldRow, ...]:
     return tuple(_row(row) for row in csv.DictReader(text.splitlines()))
 
 
+def logs_named(cell: str) -> frozenset[str]:
+    """Return the logs meant by ``any``, ``access`` (both access logs) or names apart by blanks."""
+    groups = {"any": LOGS, "access": ACCESS_LOGS}
+    return frozenset(log for name in cell.split() for log in groups.get(name, (name,)))
+
+
 def _row(row: dict[str, str]) -> FieldRow:
     targets = []
     for target in row["fields"].split():
@@ -58,7 +69,7 @@ def _row(row: dict[str, str]) -> FieldRow:
         targets.append((name, mapping_type))
     return FieldRow(
         column=row["column"],
-        log=row["log"],
+        logs=logs_named(row["log"]),
         realtime=int(row["realtime"]) if row["realtime"] else None,
         legacy=int(row["legacy"]) if row["legacy"] else None,
         v2=row["v2"],

@@ -368,7 +368,7 @@ def test_the_original_line_is_kept_when_asked_for(cookie: str, shown: str) -> No
 
 def test_columns_of_another_log_are_unknown_and_harm_nobody() -> None:
     for row in field_table():
-        if row.log == "realtime" and row.column not in rows_by_column("standard"):
+        if row.realtime and row.column not in rows_by_column("standard"):
             columns = (*LEGACY, row.column)
             found = standard({}, columns=columns)
 

@@ -38,7 +38,7 @@ TARGETS = [
 def test_every_leaf_of_the_document_stands_in_the_table() -> None:
     table = {name for row in field_table() for name, _ in row.targets}
 
-    assert set(leaves(ecs.AccessDocument)) == table
+    assert set(leaves(ecs.EcsDocument)) == table
 
 
 def test_every_field_has_one_type() -> None:

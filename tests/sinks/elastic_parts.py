@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudfront_ecs.adapters import AdapterContext
 from cloudfront_ecs.batches import Document
-from cloudfront_ecs.normalize.ecs import AccessDocument, DataStream, Url
+from cloudfront_ecs.normalize.ecs import DataStream, EcsDocument, Url
 from cloudfront_ecs.options import parse
 from cloudfront_ecs.sinks.elastic import ElasticOptions, ElasticSink, open_sink
 
@@ -28,7 +28,7 @@ def elastic_sink(*hosts: str, **table: Any) -> Iterator[ElasticSink]:
 
 def document(name: str, size: int = 1, **body: Any) -> Document:
     stream = DataStream(type="logs", dataset="cloudfront.standard", namespace="default")
-    access = AccessDocument(
+    access = EcsDocument(
         timestamp="2026-11-20T10:00:00Z",
         data_stream=stream,
         url=Url(original=body.pop("text", "x" * size)),

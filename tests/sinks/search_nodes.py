@@ -92,5 +92,5 @@ def full_body(dataset: str, namespace: str) -> dict[str, Any]:
 
 def fields_of(dataset: str) -> Iterator[tuple[str, str]]:
     """Yield every field of *dataset* with its type."""
-    rows = [row for row in field_table() if row.log in ("any", DATASETS[dataset])]
+    rows = [row for row in field_table() if DATASETS[dataset] in row.logs]
     yield from declared(rows).items()

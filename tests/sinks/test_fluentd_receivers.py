@@ -53,7 +53,7 @@ def documents(count: int, first: int = 0) -> list[Document]:
 
 def document(number: int) -> Document:
     dataset = ("cloudfront.standard", "cloudfront.realtime")[number % 2]
-    body = ecs.AccessDocument(
+    body = ecs.EcsDocument(
         timestamp="2023-11-14T22:13:20Z",
         event=ecs.Event(id=f"{number:030}", dataset=dataset, duration=number * 1_000_003),
         url=ecs.Url(path=f"/ä/{number}", query="q=%20" * (number % 50)),

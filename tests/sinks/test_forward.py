@@ -99,7 +99,7 @@ def test_the_time_is_that_of_fluent_logger(time_ns: int) -> None:
 
 def test_a_typed_body_is_packed_like_its_json() -> None:
     http = ecs.Http(response=ecs.HttpResponse(status_code=200, bytes=2**40))
-    body = ecs.AccessDocument(timestamp="2023-11-14T22:13:20Z", http=http, tags=["a"])
+    body = ecs.EcsDocument(timestamp="2023-11-14T22:13:20Z", http=http, tags=["a"])
 
     _, record = msgpack.unpackb(pack_entry(TIME_NS, body))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cloudfront_ecs.batches import Document
-from cloudfront_ecs.normalize.ecs import AccessDocument, Url, UserAgent
+from cloudfront_ecs.normalize.ecs import EcsDocument, Url, UserAgent
 from cloudfront_ecs.transforms.user_agent import UserAgentTransform
 from normalize.converting import flat, standard
 
@@ -81,8 +81,8 @@ def test_the_answer_is_the_same_when_the_agent_comes_again(
 def test_documents_of_other_kinds_pass_untouched() -> None:
     documents = [
         Document("a", "cloudfront.api", 0, {"user_agent": {"original": "curl/8.5.0"}}),
-        Document("b", "cloudfront.standard", 0, AccessDocument("t", url=Url(path="/"))),
-        Document("c", "cloudfront.standard", 0, AccessDocument("t", user_agent=UserAgent())),
+        Document("b", "cloudfront.standard", 0, EcsDocument("t", url=Url(path="/"))),
+        Document("c", "cloudfront.standard", 0, EcsDocument("t", user_agent=UserAgent())),
     ]
     before = [str(document) for document in documents]
 

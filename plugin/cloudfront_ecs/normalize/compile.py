@@ -20,8 +20,9 @@ from cloudfront_ecs.normalize.identity import TIME_PREFIX
 from cloudfront_ecs.normalize.layouts import rows_by_column
 from cloudfront_ecs.normalize.memo import Memo
 from cloudfront_ecs.normalize.object import Object
-from cloudfront_ecs.normalize.recipes import COMPOSED, FIELDS, PLAIN, STATEMENTS
+from cloudfront_ecs.normalize.recipes import COMPOSED, CONSTANTS, FIELDS, PLAIN, STATEMENTS
 from cloudfront_ecs.normalize.shared import VENDOR, Shared, shared_objects
+from cloudfront_ecs.resources import logs_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,7 +103,6 @@ def _scope() -> dict[str, Any]:
         "Document": Document,
         "TYPES_ACCESS": ["access"],
         "TYPES_ERROR": ["access", "error"],
-        "CATEGORY": ["web"],
         "ECS": ecs.Ecs("9.4.0"),
     }
     return scope
@@ -128,7 +128,7 @@ class _Writer:
         self._plain_columns()
         self._constant_fields()
         self._shared_objects()
-        body = self._object(ecs.AccessDocument, "")
+        body = self._object(ecs.EcsDocument, "")
         unpack = ", ".join(f"v{i}" for i in range(len(self.layout.columns)))
         row = f"({unpack},) = row" if self.layout.columns else "pass"
         indented = "\n".join(f"            {line}" for line in self.lines)
@@ -141,7 +141,7 @@ class _Writer:
             "    documents = []\n    append = documents.append\n"
             "    k_created = k.created; k_data_stream = k.data_stream; k_cloud = k.cloud\n"
             "    k_log = k.log; k_s3 = k.s3; k_distribution = k.distribution_id\n"
-            "    k_stream = k.stream; k_shard = k.shard\n"
+            "    k_stream = k.stream; k_shard = k.shard; k_tags = k.tags; k_labels = k.labels\n"
             f"    for {', '.join(used)} in zip({', '.join(used.values())}):\n"
             "        try:\n"
             f"            {row}\n{indented}\n"
@@ -158,7 +158,7 @@ class _Writer:
     def _statements(self) -> None:
         columns = rows_by_column(self.layout.log).keys() & set(self.layout.columns)
         for statement in STATEMENTS:
-            if statement.log not in ("any", self.layout.log):
+            if self.layout.log not in logs_named(statement.log):
                 continue
             if self.variables.issuperset(statement.gives):
                 continue
@@ -204,15 +204,24 @@ class _Writer:
     def _constant_fields(self) -> None:
         given = self.fields.get("aws.cloudfront.distribution_id")
         self.lines.append(f"distribution = {f'{given} or ' if given else ''}k_distribution")
+        for name, value in CONSTANTS[self.layout.log].items():
+            if name not in self.fields:
+                self.scope[f"K_{name.replace('.', '_')}"] = value
+                self.fields[name] = f"K_{name.replace('.', '_')}"
+        if "types" in self.variables:
+            self.fields["event.type"] = "types"
+        if self.layout.sampling_rate:
+            self.fields["aws.cloudfront.sampling_rate"] = repr(self.layout.sampling_rate)
+            self.fields["aws.cloudfront.sampling_weight"] = repr(100 / self.layout.sampling_rate)
         self.fields |= {
+            "tags": "k_tags",
+            "labels": "k_labels",
             "aws.cloudfront.distribution_id": "distribution",
             "event.id": "ident",
             "event.kind": "'event'",
             "event.module": "'cloudfront'",
             "event.dataset": f"'cloudfront.{self.layout.log}'",
             "event.provider": "'cloudfront.amazonaws.com'",
-            "event.category": "CATEGORY",
-            "event.type": "types" if "types" in self.variables else "TYPES_ACCESS",
             "event.created": "k_created",
         }
         if self.original:
@@ -250,7 +259,7 @@ class _Writer:
     def _object(self, struct: type[Any], prefix: str) -> str:
         """Return the expression for an object, after writing those it holds."""
         arguments: list[str] = []
-        certain = struct is ecs.AccessDocument
+        certain = struct is ecs.EcsDocument
         hints = get_type_hints(struct)
         for item in msgspec.structs.fields(struct):
             path = f"{prefix}{item.encode_name}"
@@ -268,7 +277,7 @@ class _Writer:
             return "None"
         self.scope[struct.__name__] = struct
         call = f"{struct.__name__}({', '.join(arguments)})"
-        if struct is ecs.AccessDocument:
+        if struct is ecs.EcsDocument:
             return call
         if not certain:
             there = dict.fromkeys(a for a in arguments if a != "None")

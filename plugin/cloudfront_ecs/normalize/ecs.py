@@ -234,9 +234,7 @@ class Log(Object, frozen=True):
     file: LogFile | None = None
 
 
-class AccessDocument(
-    msgspec.Struct, omit_defaults=True, gc=False, rename={"timestamp": "@timestamp"}
-):
+class EcsDocument(msgspec.Struct, omit_defaults=True, gc=False, rename={"timestamp": "@timestamp"}):
     """The document of one request, from a standard or a real-time access log."""
 
     timestamp: str

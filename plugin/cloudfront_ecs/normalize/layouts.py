@@ -38,11 +38,11 @@ def legacy_columns() -> tuple[str, ...]:
 
 @cache
 def rows_by_column(log: str) -> dict[str, FieldRow]:
-    """Return the table's row for each column of a log (``standard`` or ``realtime``)."""
+    """Return the table's row for each column of a log (one of ``resources.LOGS``)."""
     return {
         row.column: row
         for row in field_table()
-        if row.log in ("any", log) and not row.column.startswith("(")
+        if log in row.logs and not row.column.startswith("(")
     }
 
 

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from cloudfront_ecs.batches import Document, RejectedLine
 from cloudfront_ecs.normalize import convert, ecs
+from cloudfront_ecs.normalize.builders import BUILDERS
 from cloudfront_ecs.normalize.compile import compiled
 from cloudfront_ecs.normalize.identity import RecordKeys
 from cloudfront_ecs.normalize.layouts import rows_by_column
+from cloudfront_ecs.normalize.normalized import NormalizedBatch, refused
 from cloudfront_ecs.normalize.payload_constants import constants
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from cloudfront_ecs.batches import Layout, Origin, RecordBatch
+    from cloudfront_ecs.batches import Document, Layout, Origin, RecordBatch, RejectedLine
     from cloudfront_ecs.normalize.compile import Compiled
     from cloudfront_ecs.normalize.payload_constants import Constants
 
@@ -34,34 +35,26 @@ _UNREADABLE: list[str] = []
 """Stands for a row that the fast path must not see; no layout is so narrow."""
 
 
-@dataclass(slots=True)
-class NormalizedBatch:
-    """What a record batch became.
-
-    Attributes:
-        documents: In the order of the records.
-        rejects: Records that could not become a document.
-        indexes: For each document, the index of its record in the batch.
-        misfits: Indexes of records of another width than the layout's.  Where there are any,
-            nothing was normalized.
-    """
-
-    documents: list[Document]
-    rejects: list[RejectedLine]
-    indexes: Sequence[int] = ()
-    misfits: Sequence[int] = ()
-
-
 class Normalizer:
     """Turns the records of one payload into documents."""
 
-    def __init__(self, origin: Origin, *, original: bool = False) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        *,
+        original: bool = False,
+        tags: Sequence[str] = (),
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
         """Prepare what all records of *origin* share.
 
         Args:
             origin: Where the records come from.
             original: Whether ``event.original`` keeps the line.
+            tags: Put into ``tags`` of every document.
+            labels: Put into ``labels`` of every document.
         """
+        self._tags, self._labels = tags, labels
         self._origin = origin
         self._original = original
         self._keys = RecordKeys(origin)
@@ -74,6 +67,10 @@ class Normalizer:
         A value that cannot be read costs its own field and is named in ``error.message``;
         a record without a time becomes a reject.
         """
+        builder = BUILDERS.get(batch.layout.log)
+        if builder is not None:
+            shared = self._shared(batch.layout.log)
+            return builder(batch, self._keys.of(batch), shared, original=self._original)
         try:
             conversion = compiled(
                 batch.layout, messages=batch.positions is not None, original=self._original
@@ -115,7 +112,9 @@ class Normalizer:
     def _shared(self, name: str) -> Constants:
         if name not in self._constants:
             dataset = f"cloudfront.{name}"
-            self._constants[name] = constants(self._origin, dataset, self._created)
+            self._constants[name] = constants(
+                self._origin, dataset, self._created, self._tags, self._labels
+            )
         return self._constants[name]
 
     def _convert_carefully(
@@ -132,7 +131,7 @@ class Normalizer:
         if batch.layout.log == "realtime" and len(unreadable) > MOST_UNREADABLE:
             names = ", ".join(unreadable)
             detail = f"{len(unreadable)} columns cannot be read, so the layout is another: {names}"
-            rejects.append(_reject(batch, index, "layout", detail))
+            rejects.append(refused(batch, index, "layout", detail))
             return
         failed: list[Exception] = []
         [document] = conversion.run(
@@ -240,7 +239,7 @@ def _quote(value: str) -> str:
 def _add_error(document: Document, message: str) -> None:
     """Name in the document what could not be read."""
     body = document.body
-    assert isinstance(body, ecs.AccessDocument)
+    assert isinstance(body, ecs.EcsDocument)
     before = body.error or ecs.Error()
     text = f"{before.message}; {message}" if before.message else message
     body.error = msgspec.structs.replace(before, message=text)
@@ -251,7 +250,7 @@ def _add_error(document: Document, message: str) -> None:
 def _keep_original(document: Document, line: str) -> None:
     """Put a line that is not UTF-8 into ``event.original`` with its bytes escaped."""
     body = document.body
-    assert isinstance(body, ecs.AccessDocument)
+    assert isinstance(body, ecs.EcsDocument)
     if body.event:
         text = line.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
         body.event = msgspec.structs.replace(body.event, original=text)
@@ -264,17 +263,7 @@ def _refusal(
     if not isinstance(error, convert.UndatedError):
         log.error("a record could not be converted: %s", type(error).__name__)
         log.debug("the conversion failed", exc_info=error)
-        return _reject(batch, index, "conversion", type(error).__name__)
+        return refused(batch, index, "conversion", type(error).__name__)
     times = [problem for problem in problems if problem.column in _TIMES]
     why = "; ".join(f"{problem.column}: {problem.reason}" for problem in times)
-    return _reject(batch, index, "timestamp", f"a document needs a time ({why or error})")
-
-
-def _reject(batch: RecordBatch, index: int, reason: str, detail: str) -> RejectedLine:
-    return RejectedLine(
-        reason=reason,
-        detail=detail,
-        raw=batch.lines[index].encode("utf-8", "surrogateescape"),
-        line=None if batch.positions is not None else batch.numbers[index],
-        position=None if batch.positions is None else batch.positions[index],
-    )
+    return refused(batch, index, "timestamp", f"a document needs a time ({why or error})")

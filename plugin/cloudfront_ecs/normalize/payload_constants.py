@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from cloudfront_ecs.normalize import ecs
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from cloudfront_ecs.batches import Origin
     from cloudfront_ecs.normalize.aws_fields import AwsS3
 
@@ -24,9 +26,17 @@ class Constants:
     stream: str | None
     shard: str | None
     distribution_id: str | None
+    tags: list[str] | None
+    labels: dict[str, str] | None
 
 
-def constants(origin: Origin, dataset: str, created: str) -> Constants:
+def constants(
+    origin: Origin,
+    dataset: str,
+    created: str,
+    tags: Sequence[str] = (),
+    labels: Mapping[str, str] | None = None,
+) -> Constants:
     """Return the common parts of all documents read from *origin*."""
     account = ecs.CloudAccount(origin.account_id) if origin.account_id else None
     return Constants(
@@ -38,4 +48,6 @@ def constants(origin: Origin, dataset: str, created: str) -> Constants:
         stream=origin.kinesis.stream if origin.kinesis else None,
         shard=origin.kinesis.shard_id if origin.kinesis else None,
         distribution_id=origin.distribution_id,
+        tags=list(tags) or None,
+        labels=dict(labels or {}) or None,
     )

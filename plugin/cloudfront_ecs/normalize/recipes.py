@@ -40,17 +40,17 @@ class Statement:
         gives: The variables it sets.
         needs: Columns and variables that must be there, or the statement is left out.
         code: The line; ``{name}`` stands for a column's raw text, bare names for variables.
-        log: Only for this log.
+        log: The logs it is for, as in the table: ``access`` is both access logs.
     """
 
     gives: tuple[str, ...]
     needs: tuple[str, ...]
     code: str
-    log: str = "any"
+    log: str = "access"
 
 
 # Names in braces that are no columns are f-strings of the compiled function itself.
-def _line(gives: str, needs: str, code: str, log: str = "any") -> Statement:
+def _line(gives: str, needs: str, code: str, log: str = "access") -> Statement:
     return Statement(tuple(gives.split()), tuple(needs.split()), code, log)
 
 
@@ -207,3 +207,9 @@ FIELDS = {
     "network.bytes": "moved",
 }
 """Fields filled from the variables above; all others come from their column alone."""
+
+CONSTANTS = {
+    "standard": {"event.category": ["web"], "event.type": ["access"]},
+    "realtime": {"event.category": ["web"], "event.type": ["access"]},
+}
+"""Fields that are the same in every document of a log, unless a variable above fills them."""

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from cloudfront_ecs.resources import LOGS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -22,10 +24,7 @@ MADE_BY = "cloudfront-ecs"
 
 PRODUCTS = ("elasticsearch", "opensearch")
 
-DATASETS = {
-    "cloudfront.standard": "standard",
-    "cloudfront.realtime": "realtime",
-}
+DATASETS = {f"cloudfront.{log}": log for log in LOGS}
 """Each dataset, and the ``log`` of the table's rows that can fill its documents."""
 
 PRIORITY = 250
@@ -73,7 +72,7 @@ def templates(product: str, rows: Sequence[FieldRow]) -> Iterator[Template]:
     yield Template("component_template", SETTINGS, _settings(product))
     for dataset, log in DATASETS.items():
         mappings = mappings_name(dataset)
-        fields = declared(row for row in rows if row.log in ("any", log))
+        fields = declared(row for row in rows if log in row.logs)
         body = _mappings(product, dataset, fields)
         yield Template("component_template", mappings, body)
         yield Template("index_template", f"logs-{dataset}", _index_template(dataset, mappings))

@@ -15,7 +15,7 @@ from ua_parser.regex import Resolver
 
 from cloudfront_ecs.adapters import NoOptions, TransformSpec
 from cloudfront_ecs.hookspecs import hookimpl
-from cloudfront_ecs.normalize.ecs import AccessDocument, Device, OperatingSystem, UserAgent
+from cloudfront_ecs.normalize.ecs import Device, EcsDocument, OperatingSystem, UserAgent
 from cloudfront_ecs.normalize.memo import Memo
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class UserAgentTransform:
         parsed = self._parsed
         for document in documents:
             body = document.body
-            if isinstance(body, AccessDocument) and (agent := body.user_agent) is not None:
+            if isinstance(body, EcsDocument) and (agent := body.user_agent) is not None:
                 original = agent.original
                 if original is not None:
                     body.user_agent = parsed[original]
