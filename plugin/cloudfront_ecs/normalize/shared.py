@@ -14,9 +14,10 @@ import msgspec
 
 from cloudfront_ecs.normalize import convert, ecs
 from cloudfront_ecs.normalize.layouts import rows_by_column
-from cloudfront_ecs.normalize.memo import Memo
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cloudfront_ecs.batches import Layout
 
 VENDOR = {"vendor": "Amazon", "product": "CloudFront", "type": "cdn"}
@@ -29,14 +30,14 @@ class Shared:
     Attributes:
         variable: The variable that holds it in the compiled function.
         columns: The columns whose raw texts, joined by tabs, are the key.
-        memo: From key to object; None where the variable is set elsewhere.
+        make: From key to object; None where the variable is set elsewhere.
         older: The same for records of before ``convert.ONCE_SINCE``, where it differs.
     """
 
     variable: str
     columns: tuple[str, ...] = ()
-    memo: Memo[str, Any] | None = None
-    older: Memo[str, Any] | None = None
+    make: Callable[[str], Any] | None = None
+    older: Callable[[str], Any] | None = None
 
 
 def shared_objects(layout: Layout, *, has_server_address: bool) -> dict[str, Shared]:
@@ -51,27 +52,27 @@ def shared_objects(layout: Layout, *, has_server_address: bool) -> dict[str, Sha
     }
     tls = tuple(name for name in _TLS_COLUMNS if name in have)
     if have.intersection(("ssl-protocol", "ssl-cipher", "cs-protocol")):
-        objects["tls"] = Shared("tls", tls, Memo(_tls_of(tls)))
+        objects["tls"] = Shared("tls", tls, _tls_of(tls))
     if "x-edge-location" in have and has_server_address:
-        objects["observer.geo"] = Shared("place", ("x-edge-location",), Memo(_place))
+        objects["observer.geo"] = Shared("place", ("x-edge-location",), _place)
     elif "x-edge-location" in have:
-        objects["observer"] = Shared("observer", ("x-edge-location",), Memo(_observer))
+        objects["observer"] = Shared("observer", ("x-edge-location",), _observer)
     if layout.log == "standard" and "cs(User-Agent)" in have:
-        agents, older = Memo(_user_agent), Memo(_old_user_agent)
+        agents, older = _user_agent, _old_user_agent
         objects["user_agent"] = Shared("agent", ("cs(User-Agent)",), agents, older)
     if layout.log == "realtime" and "cs-user-agent" in have:
-        objects["user_agent"] = Shared("agent", ("cs-user-agent",), Memo(_user_agent))
+        objects["user_agent"] = Shared("agent", ("cs-user-agent",), _user_agent)
     if "c-country" in have:
-        geo = Shared("country", ("c-country",), Memo(_geo))
+        geo = Shared("country", ("c-country",), _geo)
         objects |= {"source.geo": geo, "client.geo": Shared("country")}
     if "asn" in have:
-        autonomous = Shared("autonomous", ("asn",), Memo(_autonomous_system))
+        autonomous = Shared("autonomous", ("asn",), _autonomous_system)
         objects |= {"source.as": autonomous, "client.as": Shared("autonomous")}
     hosts = _host_columns(layout)
     if hosts:
         readers = tuple(reader for _, reader in hosts)
         columns = tuple(column for column, _ in hosts)
-        objects["related.hosts"] = Shared("hosts", columns, Memo(_hosts_of(readers)))
+        objects["related.hosts"] = Shared("hosts", columns, _hosts_of(readers))
     return objects
 
 
