@@ -115,6 +115,7 @@ class Outcome:
     rejects: list[RejectedLine] = field(default_factory=list)
     read: int = 0
     skipped: int = 0
+    filtered: int = 0
 
     @property
     def bodies(self) -> list[dict[str, Any]]:
@@ -151,6 +152,7 @@ def collect(conversion: Conversion, payload: Payload) -> Outcome:
         outcome.rejects += part.rejects
         outcome.read += part.read
         outcome.skipped += part.skipped
+        outcome.filtered += part.filtered
     return outcome
 
 

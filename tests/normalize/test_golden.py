@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from normalize.converting import convert
+from normalize.golden import DATA, LOGS, documents_of, name_of, outcome_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from normalize.converting import Outcome
 
-DATA = Path(__file__).parent.parent / "data"
 CONSTANT = {
     "ecs.version": "9.4.0",
     "event.module": "cloudfront",
@@ -27,18 +27,14 @@ CONSTANT = {
     "observer.product": "CloudFront",
     "observer.type": "cdn",
 }
-"""What every document has; left out of the golden files."""
-LOGS = sorted([*DATA.glob("standard/*.log"), *DATA.glob("realtime/*.log")])
+"""What every document of an access log has; left out of the golden files where it is so."""
+
+FEWEST_PAIRS = 150
 
 
-@pytest.mark.parametrize(
-    "log", [pytest.param(log, id=f"{log.parent.name}-{log.stem}") for log in LOGS]
-)
+@pytest.mark.parametrize("log", [pytest.param(log, id=name_of(log)) for log in LOGS])
 def test_a_log_becomes_the_documents_that_were_reviewed(log: Path, *, update_golden: bool) -> None:
-    fields = log.with_suffix(".fields")
-    columns = fields.read_text().split() if fields.exists() else ()
-
-    outcome = convert(log.read_bytes(), columns)
+    outcome = outcome_of(log)
 
     found = shown(outcome)
     golden = log.with_suffix(".json")
@@ -48,6 +44,7 @@ def test_a_log_becomes_the_documents_that_were_reviewed(log: Path, *, update_gol
     expected = json.loads(golden.read_text("utf-8"))
     assert found["rejects"] == expected["rejects"]
     assert found["skipped"] == expected["skipped"]
+    assert found.get("filtered") == expected.get("filtered")
     assert len(found["documents"]) == len(expected["documents"])
     for document, wanted in zip(found["documents"], expected["documents"], strict=True):
         assert document == wanted
@@ -55,11 +52,9 @@ def test_a_log_becomes_the_documents_that_were_reviewed(log: Path, *, update_gol
 
 @pytest.mark.parametrize("name", ["standard", "realtime"])
 def test_every_document_says_what_it_is(name: str) -> None:
-    columns = (DATA / "realtime" / "columns_71.fields").read_text().split()
-    fields = columns if name == "realtime" else ()
     log = DATA / name / ("columns_71.log" if name == "realtime" else "columns_33.log")
 
-    bodies = convert(log.read_bytes(), fields).bodies
+    bodies = documents_of(log)
 
     dataset = f"cloudfront.{name}"
     expected = CONSTANT | {"event.dataset": dataset, "data_stream.dataset": dataset}
@@ -69,9 +64,16 @@ def test_every_document_says_what_it_is(name: str) -> None:
 
 
 def test_every_golden_file_belongs_to_a_log() -> None:
-    golden = {*DATA.glob("standard/*.json"), *DATA.glob("realtime/*.json")}
+    beside = {path for path in DATA.glob("*/*") if path.suffix in (".json", ".fields", ".toml")}
 
-    assert golden == {log.with_suffix(".json") for log in LOGS}
+    assert {path.with_suffix(".log") for path in beside} == set(LOGS)
+    assert {path for path in beside if path.suffix == ".json"} == {
+        log.with_suffix(".json") for log in LOGS
+    }
+
+
+def test_there_are_enough_golden_pairs() -> None:
+    assert len(LOGS) >= FEWEST_PAIRS
 
 
 def shown(outcome: Outcome) -> dict[str, Any]:
@@ -84,9 +86,10 @@ def shown(outcome: Outcome) -> dict[str, Any]:
         }
         for reject in outcome.rejects
     ]
-    left_out = {*CONSTANT, "event.dataset", "data_stream.dataset"}
-    documents = [
-        {name: value for name, value in body.items() if name not in left_out}
-        for body in outcome.bodies
-    ]
-    return {"documents": documents, "rejects": rejects, "skipped": outcome.skipped}
+    documents = []
+    for document, body in zip(outcome.documents, outcome.bodies, strict=True):
+        datasets = dict.fromkeys(("event.dataset", "data_stream.dataset"), document.dataset)
+        usual = CONSTANT | datasets
+        documents.append({key: value for key, value in body.items() if usual.get(key) != value})
+    found = {"documents": documents, "rejects": rejects, "skipped": outcome.skipped}
+    return found | ({"filtered": outcome.filtered} if outcome.filtered else {})
