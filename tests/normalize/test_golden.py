@@ -36,6 +36,7 @@ FEWEST_PAIRS = 150
 def test_a_log_becomes_the_documents_that_were_reviewed(log: Path, *, update_golden: bool) -> None:
     outcome = outcome_of(log)
 
+    assert "conversion" not in outcome.reasons, "the conversion itself failed"
     found = shown(outcome)
     golden = log.with_suffix(".json")
     if update_golden:
