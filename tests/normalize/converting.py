@@ -103,6 +103,23 @@ VALUES = {
     "connection-id": "c-7f3a",
     "viewer-request-log-data": "visits=3",
     "viewer-response-log-data": "cached=no",
+    "eventTimestamp": "1768507267148",
+    "connectionId": "oLHiEKbQSn8lkvJfA3D4gFowK3_iZ0g4i5nMUjE1Akod8TuAzn5nzg==",
+    "connectionStatus": "Failed:ClientCertExpired",
+    "clientIp": "192.0.2.10",
+    "clientPort": "51234",
+    "serverIp": "203.0.113.20",
+    "distributionId": "EDFDVBD6EXAMPLE",
+    "distributionTenantId": "dt_2wjDZi3hD1ivOXf6rpZJO1AB",
+    "tlsProtocol": "TLSv1.3",
+    "tlsCipher": "TLS_AES_128_GCM_SHA256",
+    "tlsHandshakeDuration": "153",
+    "tlsSni": "mtls.example.com",
+    "clientLeafCertSerialNumber": "00:B1:43:ed:93:d2:d8:f3:9d",
+    "clientLeafCertSubject": "C=US, ST=WA, L=Seattle, O=Example, CN=client.example.com",
+    "clientLeafCertIssuer": "C=US, ST=WA, L=Seattle, O=Example, CN=ca.example.com",
+    "clientLeafCertValidity": "NotBefore=2025-06-05T23:28:21Z;NotAfter=2026-06-05T23:28:21Z",
+    "connectionLogCustomData": "REVOKED:00:b1",
 }
 """A valid value of every column."""
 

@@ -36,6 +36,13 @@ class Kinesis(Object, frozen=True):
     sequence_number: str | None = None
 
 
+class CloudWatch(Object, frozen=True):
+    """``aws.cloudwatch``: the log group and stream that CloudWatch Logs names."""
+
+    log_group: str | None = None
+    log_stream: str | None = None
+
+
 class Cmcd(Object, frozen=True):
     """``aws.cloudfront.cmcd``: Common Media Client Data (CTA-5004) as CloudFront logs it."""
 
@@ -60,8 +67,9 @@ class Cmcd(Object, frozen=True):
 
 
 class EdgeFunction(Object, frozen=True):
-    """``aws.cloudfront.function``: what CloudFront Functions wrote into the access log."""
+    """``aws.cloudfront.function``: its name, and what it wrote into the access log."""
 
+    name: str | None = None
     viewer_request_log: str | None = None
     viewer_response_log: str | None = None
 
@@ -75,6 +83,13 @@ class CloudFront(Object, frozen=True):
     edge_result_type: str | None = None
     edge_response_result_type: str | None = None
     edge_detailed_result_type: str | None = None
+    cache_status: str | None = None
+    cache_hit: int | None = None
+    status_class: str | None = None
+    error: int | None = None
+    error_4xx: int | None = None
+    error_5xx: int | None = None
+    error_side: str | None = None
     time_to_first_byte: float | None = None
     origin_first_byte_latency: float | None = None
     origin_last_byte_latency: float | None = None
@@ -96,6 +111,9 @@ class CloudFront(Object, frozen=True):
     primary_distribution_domain: str | None = None
     distribution_tenant_id: str | None = None
     connection_id: str | None = None
+    connection_status: str | None = None
+    connection_log_custom_data: str | None = None
+    client_certificate_serial_number: str | None = None
     media_quality_score: int | None = None
     sampling_rate: int | None = None
     sampling_weight: float | None = None
@@ -110,3 +128,4 @@ class Aws(Object, frozen=True):
     cloudfront: CloudFront | None = None
     s3: AwsS3 | None = None
     kinesis: Kinesis | None = None
+    cloudwatch: CloudWatch | None = None

@@ -12,6 +12,13 @@ import re
 from ipaddress import IPv6Address, ip_address
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
+from cloudfront_ecs.normalize.connection_values import (
+    connection_status,
+    event_time,
+    milliseconds,
+    serial_number,
+    validity,
+)
 from cloudfront_ecs.normalize.escapes import (
     ONCE_SINCE,
     agent,
@@ -37,6 +44,7 @@ from cloudfront_ecs.normalize.moments import (
     seconds,
     time,
 )
+from cloudfront_ecs.normalize.outcomes import status, verdict
 from cloudfront_ecs.normalize.plain import MAX_LONG_DIGITS, absent, integer, text
 
 __all__ = [
@@ -50,11 +58,13 @@ __all__ = [
     "absent",
     "address",
     "agent",
+    "connection_status",
     "date",
     "domain",
     "duration",
     "epoch_milliseconds",
     "epoch_seconds",
+    "event_time",
     "flag",
     "forwarded",
     "header_names",
@@ -65,6 +75,7 @@ __all__ = [
     "integer",
     "ip_version",
     "media_type",
+    "milliseconds",
     "moment",
     "old_agent",
     "path",
@@ -74,16 +85,17 @@ __all__ = [
     "quoted_integer",
     "quoted_number",
     "seconds",
+    "serial_number",
     "status",
     "target",
     "text",
     "time",
     "tls_version",
     "unquote_once",
+    "validity",
 ]
 
 _MAX_PORT = 65_535
-_MAX_STATUS = 999
 
 
 class PartlyReadError(ValueError):
@@ -217,18 +229,8 @@ def domain(value: str) -> str | None:
     return None if absent(value) else value.lower()
 
 
-def status(value: str) -> tuple[int | None, str | None, bool]:
-    """Return ``(status, success or failure, whether it is a server's error)``.
-
-    ``000``: the viewer left before an answer; status 0 and a failure.
-    """
-    number = integer(value)
-    if number is None:
-        return None, None, False
-    if number > _MAX_STATUS:
-        raise ValueError("not an HTTP status")
-    failed = number == 0 or number >= 400  # noqa: PLR2004 - RFC 9110, 15.5
-    return number, "failure" if failed else "success", number >= 500  # noqa: PLR2004
+_OLDER_ALPN = {version: f"http/{version}" for version in ("0.9", "1.0", "1.1")}
+"""ALPN protocol ids that IANA registers for what is older than HTTP/2."""
 
 
 def http_version(value: str) -> tuple[str | None, str | None, str | None, str | None]:
@@ -240,7 +242,8 @@ def http_version(value: str) -> tuple[str | None, str | None, str | None, str | 
         raise ValueError("not an HTTP version")
     if version.startswith("3"):
         return version, "udp", "17", "h3"
-    return version, "tcp", "6", "h2" if version.startswith("2") else None
+    alpn = "h2" if version.startswith("2") else _OLDER_ALPN.get(version)
+    return version, "tcp", "6", alpn
 
 
 target = path

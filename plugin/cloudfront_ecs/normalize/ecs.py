@@ -109,6 +109,23 @@ class Http(Object, frozen=True):
     response: HttpResponse | None = None
 
 
+class Certificate(Object, frozen=True):
+    """``tls.client.x509``: the viewer's certificate."""
+
+    serial_number: str | None = None
+
+
+class TlsClient(Object, frozen=True):
+    """``tls.client``: what the viewer showed in the handshake."""
+
+    server_name: str | None = None
+    subject: str | None = None
+    issuer: str | None = None
+    not_before: str | None = None
+    not_after: str | None = None
+    x509: Certificate | None = None
+
+
 class Tls(Object, frozen=True):
     """``tls``."""
 
@@ -117,6 +134,7 @@ class Tls(Object, frozen=True):
     version_protocol: str | None = None
     cipher: str | None = None
     next_protocol: str | None = None
+    client: TlsClient | None = None
 
 
 class Network(Object, frozen=True):
@@ -171,6 +189,7 @@ class Event(Object, frozen=True):
     provider: str | None = None
     category: list[str] | None = None
     type: list[str] | None = None
+    action: str | None = None
     outcome: str | None = None
     reason: str | None = None
     start: str | None = None
@@ -238,6 +257,7 @@ class EcsDocument(msgspec.Struct, omit_defaults=True, gc=False, rename={"timesta
     """The document of one request, from a standard or a real-time access log."""
 
     timestamp: str
+    message: str | None = None
     ecs: Ecs | None = None
     event: Event | None = None
     data_stream: DataStream | None = None

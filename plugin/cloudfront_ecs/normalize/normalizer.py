@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cloudfront_ecs.normalize import convert, ecs
+from cloudfront_ecs.normalize.as_logged import NOT_UTF8, keep_as_logged
 from cloudfront_ecs.normalize.builders import BUILDERS
 from cloudfront_ecs.normalize.compile import compiled
 from cloudfront_ecs.normalize.identity import RecordKeys
@@ -30,7 +31,8 @@ _LONGEST_QUOTE = 64
 MOST_UNREADABLE = 2
 """Real-time records with more unreadable columns are of another layout than configured."""
 
-_TIMES = ("date", "time", "timestamp", "timestamp(ms)")
+_TIMES = ("date", "time", "timestamp", "timestamp(ms)", "eventTimestamp")
+_Partly = tuple[str, str, str, str]
 _UNREADABLE: list[str] = []
 """Stands for a row that the fast path must not see; no layout is so narrow."""
 
@@ -81,7 +83,7 @@ class Normalizer:
         if not batch.plain:
             rows = [row if "".join(row).isascii() else _UNREADABLE for row in rows]
         # Kept as texts: an error would keep all lines alive, in a cycle.
-        failed: dict[int, tuple[str, str, str] | None] = {}
+        failed: dict[int, _Partly | None] = {}
         keys = self._keys.of(batch)
         documents = conversion.run(
             rows,
@@ -152,8 +154,10 @@ class Normalizer:
         documents[index] = document
         if self._original and not batch.plain:
             _keep_original(document, batch.lines[index])
-        if problems:
-            _add_error(document, "; ".join(map(str, problems)))
+        keep_as_logged(document, {problem.column: problem.whole for problem in problems})
+        named = [str(problem) for problem in problems if problem.reason]
+        if named:
+            _add_error(document, "; ".join(named))
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -163,29 +167,29 @@ class _Row(msgspec.Struct, frozen=True):
         batch: Where it stands.
         index: Its place there.
         key: The end of its id.
-        partly: The one column that was read in part: its whole text, the readable part and
-            the rest; None where any column may be the culprit.
+        partly: The one column that was read in part: its whole text, the readable part, the
+            rest, and why; None where any column may be the culprit.
     """
 
     batch: RecordBatch
     index: int
     key: str
-    partly: tuple[str, str, str] | None
+    partly: _Partly | None
 
     def readable(self) -> tuple[list[str], list[_Problem]]:
         """Return the columns with what is unreadable made absent, and what was wrong."""
         row = self.batch.rows[self.index]
         if self.partly is None or not self.batch.plain:
             return _readable(self.batch.layout, row)
-        whole, part, rest = self.partly
+        whole, part, rest, reason = self.partly
         column = self.batch.layout.columns[row.index(whole)]
         texts = [part if text == whole else text for text in row]
-        return texts, [_Problem(column, convert.NOT_ALL_ADDRESSES, rest)]
+        return texts, [_Problem(column, reason, whole, rest)]
 
 
-def _partly_read(error: Exception) -> tuple[str, str, str] | None:
+def _partly_read(error: Exception) -> _Partly | None:
     if isinstance(error, convert.PartlyReadError):
-        return error.whole, error.readable, error.unreadable
+        return error.whole, error.readable, error.unreadable, str(error)
     return None
 
 
@@ -195,13 +199,16 @@ class _Problem:
 
     Attributes:
         column: CloudFront's name of it.
-        reason: Why, without the value: dead letters name no content.
+        reason: Why, without the value: dead letters name no content.  Empty where the value
+            was read, but its text is worth keeping.
+        whole: The column's text; documents keep it.
         value: What could not be read; documents name it.
         misshapen: Whether it cannot be a value of this column at all.
     """
 
     column: str
     reason: str
+    whole: str
     value: str = ""
     misshapen: bool = False
 
@@ -221,13 +228,13 @@ def _readable(layout: Layout, row: Sequence[str]) -> tuple[list[str], list[_Prob
                 getattr(convert, known[column].conversion)(value)
         except UnicodeEncodeError:
             readable[index] = "-"
-            problems.append(_Problem(column, "bytes that are not UTF-8"))
+            problems.append(_Problem(column, NOT_UTF8, value))
         except convert.PartlyReadError as error:
             readable[index] = error.readable
-            problems.append(_Problem(column, str(error), error.unreadable))
+            problems.append(_Problem(column, str(error), value, error.unreadable))
         except ValueError as error:
             readable[index] = "-"
-            problems.append(_Problem(column, str(error), value, misshapen=True))
+            problems.append(_Problem(column, str(error), value, value, misshapen=True))
     return readable, problems
 
 

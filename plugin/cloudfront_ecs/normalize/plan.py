@@ -24,7 +24,7 @@ from cloudfront_ecs.normalize.shared import VENDOR, Shared, shared_objects
 from cloudfront_ecs.resources import logs_named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from cloudfront_ecs.batches import Layout
 
@@ -88,10 +88,12 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 CONVERSIONS = (
     "integer", "percent", "unquote_once", "epoch_seconds", "epoch_milliseconds", "instant",
     "headers", "header_names", "quoted", "quoted_integer", "quoted_number", "flag", "port",
+    "serial_number",
 )  # fmt: skip
 MEMOS = (
     "address", "host", "status", "http_version", "media_type", "moment", "ip_version", "domain",
-    "path", "duration", "forwarded", "seconds",
+    "path", "duration", "forwarded", "seconds", "verdict",
+    "event_time", "milliseconds", "connection_status", "tls_version", "validity",
 )  # fmt: skip
 
 _BUILT_WHOLE = ("tls.", "user_agent.", "observer.", "related.hosts", "source.geo.", "client.geo.",
@@ -165,6 +167,16 @@ class Plan:
     def expression(self, path: str) -> str:
         """Return the code that gives a field or a shared object."""
         return self.objects.get(path) or self.fields[path]
+
+    def lines_for(self, code: Sequence[str]) -> list[str]:
+        """Return the statements that *code* depends on, in order."""
+        wanted = words(" ".join(code))
+        lines: list[str] = []
+        for line in reversed(self.lines):
+            if wanted.intersection(line.gives):
+                wanted |= words(line.code)
+                lines.insert(0, line.code)
+        return lines
 
     def _line(self, gives: str, code: str) -> None:
         names = tuple(gives.split())
@@ -314,8 +326,6 @@ def _scope() -> dict[str, Any]:
         "SECOND": convert.SECOND,
         "FRACTION": convert.FRACTION,
         "Document": Document,
-        "TYPES_ACCESS": ["access"],
-        "TYPES_ERROR": ["access", "error"],
         "ECS": ecs.Ecs("9.4.0"),
     }
     return scope

@@ -27,6 +27,7 @@ COMPOSED = frozenset(
     {
         "date", "time", "epoch_seconds", "epoch_milliseconds", "address", "host", "status",
         "http_version", "media_type", "path", "target", "forwarded", "duration", "ip_version",
+        "event_time", "connection_status", "milliseconds", "serial_number", "validity",
     }
 )  # fmt: skip
 """Conversions whose values reach their fields through the statements below."""
@@ -85,7 +86,17 @@ STATEMENTS = (
           "start = (None if taken is None else c_instant(end_ns - taken)"
           " if taken_ms is None or end_ms is None"
           " else SECOND[(begun := end_ms - taken_ms) // 1000] + FRACTION[begun % 1000])"),
+    _line("end end_ns end_ms", "eventTimestamp",
+          "end, end_ns, end_ms = m_event_time[{eventTimestamp}] or undated()", "connection"),
+    _line("taken", "tlsHandshakeDuration",
+          "taken = m_milliseconds[{tlsHandshakeDuration}]", "connection"),
+    _line("start", "taken end_ns",
+          "start = None if taken is None else c_instant(end_ns - taken)", "connection"),
     # Who: the viewer, the edge, the hosts.
+    _line("c_address c_ip c_kind c_only", "clientIp",
+          "c_address, c_ip, c_kind, c_only = m_address[{clientIp}]", "connection"),
+    _line("s_address s_ip s_kind observed", "serverIp",
+          "s_address, s_ip, s_kind, observed = m_address[{serverIp}]", "connection"),
     _line("c_address c_ip c_kind c_only", "c-ip",
           "c_address, c_ip, c_kind, c_only = m_address[{c-ip}]"),
     _line("s_address s_ip s_kind observed", "s-ip",
@@ -93,16 +104,16 @@ STATEMENTS = (
     _line("kind", "c-ip-version c_kind",
           "kind = m_ip_version[{c-ip-version}] or c_kind"),
     _line("kind", "c-ip-version", "kind = m_ip_version[{c-ip-version}]"),
-    _line("kind", "c_kind", "kind = c_kind"),
+    _line("kind", "c_kind", "kind = c_kind", "access connection"),
     _line("forwarded", "x-forwarded-for",
           "forwarded = m_forwarded[{x-forwarded-for}] if {x-forwarded-for} != '-' else None"),
     _line("addresses", "c_ip s_ip forwarded", "addresses = c_unique(c_ip, s_ip, forwarded)"),
-    _line("addresses", "c_ip s_ip", "addresses = c_unique(c_ip, s_ip, None)"),
+    _line("addresses", "c_ip s_ip", "addresses = c_unique(c_ip, s_ip, None)", "access connection"),
     _line("addresses", "c_ip forwarded",
           "addresses = c_only if forwarded is None else c_unique(c_ip, None, forwarded)"),
     _line("addresses", "s_ip forwarded", "addresses = c_unique(None, s_ip, forwarded)"),
-    _line("addresses", "c_ip", "addresses = c_only"),
-    _line("addresses", "s_ip", "addresses = observed"),
+    _line("addresses", "c_ip", "addresses = c_only", "access connection"),
+    _line("addresses", "s_ip", "addresses = observed", "access connection"),
     _line("addresses", "forwarded", "addresses = forwarded"),
     _line("host_name host_port host_text", "cs-host",
           "host_name, host_port, host_text = m_host[{cs-host}]", "realtime"),
@@ -139,18 +150,22 @@ STATEMENTS = (
     _line("version transport iana alpn", "cs-protocol-version",
           "version, transport, iana, alpn = m_http_version[{cs-protocol-version}]"),
     # The answer.
-    _line("code outcome broken", "sc-status", "code, outcome, broken = m_status[{sc-status}]"),
+    _line("code outcome", "sc-status", "code, outcome = m_status[{sc-status}]"),
     _line("media media_full", "sc-content-type",
           "media, media_full = m_media_type[{sc-content-type}]"),
+    _line("code_text", "sc-status", "code_text = {sc-status}"),
+    _line("code_text", "", "code_text = '-'"),
     _line("result", "x-edge-result-type", "result = {x-edge-result-type}"),
-    _line("result", "x-edge-response-result-type", "result = {x-edge-response-result-type}"),
-    _line("types", "broken result",
-          "types = TYPES_ERROR if broken or result == 'Error' else TYPES_ACCESS"),
-    _line("types", "broken", "types = TYPES_ERROR if broken else TYPES_ACCESS"),
-    _line("types", "result", "types = TYPES_ERROR if result == 'Error' else TYPES_ACCESS"),
-    _line("error_code", "result x-edge-detailed-result-type",
-          "error_code = {x-edge-detailed-result-type} if result == 'Error'"
-          " and {x-edge-detailed-result-type} not in ('-', '') else None"),
+    _line("result", "", "result = '-'"),
+    _line("answer", "x-edge-response-result-type", "answer = {x-edge-response-result-type}"),
+    _line("answer", "", "answer = '-'"),
+    _line("detail", "x-edge-detailed-result-type", "detail = {x-edge-detailed-result-type}"),
+    _line("detail", "", "detail = '-'"),
+    _line("types action error_code error_side cache_status cache_hit"
+          " status_class error_4xx error_5xx failed_or_not", "code_text result answer detail",
+          "types, action, error_code, error_side, cache_status, cache_hit,"
+          " status_class, error_4xx, error_5xx, failed_or_not"
+          " = m_verdict[f'{code_text}\\t{result}\\t{answer}\\t{detail}']"),
     _line("reason", "error_code sr-reason", "reason = error_code or c_percent({sr-reason})"),
     _line("reason", "error_code", "reason = error_code"),
     _line("reason", "sr-reason", "reason = c_percent({sr-reason})"),
@@ -160,6 +175,33 @@ STATEMENTS = (
           "moved = sent if received is None else received if sent is None else received + sent"),
     _line("moved", "received", "moved = received"),
     _line("moved", "sent", "moved = sent"),
+    # The handshake of a mutual-TLS connection.
+    _line("status_text outcome error_code found established judged", "connectionStatus",
+          "status_text, outcome, error_code, found, established, judged"
+          " = m_connection_status[{connectionStatus}]", "connection"),
+    _line("types", "found", "types = found or ['connection']", "connection"),
+    _line("tls_version tls_protocol", "tlsProtocol",
+          "tls_version, tls_protocol = m_tls_version[{tlsProtocol}]", "connection"),
+    _line("cipher", "tlsCipher", "cipher = " + PLAIN["text"].format("{tlsCipher}"), "connection"),
+    _line("server_name", "tlsSni",
+          "server_name = " + PLAIN["text"].format("{tlsSni}"), "connection"),
+    _line("serial serial_text", "clientLeafCertSerialNumber",
+          "serial, serial_text = c_serial_number({clientLeafCertSerialNumber})", "connection"),
+    _line("subject", "clientLeafCertSubject",
+          "subject = " + PLAIN["text"].format("{clientLeafCertSubject}"), "connection"),
+    _line("issuer", "clientLeafCertIssuer",
+          "issuer = " + PLAIN["text"].format("{clientLeafCertIssuer}"), "connection"),
+    _line("not_before not_after", "clientLeafCertValidity",
+          "not_before, not_after = m_validity[{clientLeafCertValidity}]", "connection"),
+    # It was an authentication where a certificate was shown, or where it was what failed.
+    _line("categories", "judged outcome subject",
+          "categories = ['network', 'authentication']"
+          " if judged or (outcome == 'success' and subject) else ['network']", "connection"),
+    _line("categories", "judged outcome serial",
+          "categories = ['network', 'authentication']"
+          " if judged or (outcome == 'success' and serial) else ['network']", "connection"),
+    _line("categories", "judged",
+          "categories = ['network', 'authentication'] if judged else ['network']", "connection"),
 )  # fmt: skip
 
 FIELDS = {
@@ -194,8 +236,18 @@ FIELDS = {
     "network.protocol": "scheme",
     "http.response.status_code": "code",
     "event.outcome": "outcome",
+    "event.category": "categories",
+    "event.type": "types",
+    "event.action": "action",
     "event.reason": "reason",
     "error.code": "error_code",
+    "aws.cloudfront.cache_hit": "cache_hit",
+    "aws.cloudfront.cache_status": "cache_status",
+    "aws.cloudfront.status_class": "status_class",
+    "aws.cloudfront.error_4xx": "error_4xx",
+    "aws.cloudfront.error_5xx": "error_5xx",
+    "aws.cloudfront.error": "failed_or_not",
+    "aws.cloudfront.error_side": "error_side",
     "aws.cloudfront.content_type": "media",
     "aws.cloudfront.content_type_full": "media_full",
     "http.request.bytes": "received",
@@ -205,11 +257,28 @@ FIELDS = {
     "destination.bytes": "sent",
     "server.bytes": "sent",
     "network.bytes": "moved",
+    "aws.cloudfront.connection_status": "status_text",
+    "aws.cloudfront.client_certificate_serial_number": "serial_text",
+    "tls.version": "tls_version",
+    "tls.version_protocol": "tls_protocol",
+    "tls.cipher": "cipher",
+    "tls.established": "established",
+    "tls.client.server_name": "server_name",
+    "tls.client.subject": "subject",
+    "tls.client.issuer": "issuer",
+    "tls.client.not_before": "not_before",
+    "tls.client.not_after": "not_after",
+    "tls.client.x509.serial_number": "serial",
 }
 """Fields filled from the variables above; all others come from their column alone."""
 
-CONSTANTS = {
+CONSTANTS: dict[str, dict[str, str | list[str]]] = {
     "standard": {"event.category": ["web"], "event.type": ["access"]},
     "realtime": {"event.category": ["web"], "event.type": ["access"]},
+    "connection": {
+        "event.category": ["network"],
+        "event.type": ["connection"],
+        "event.action": "tls-handshake",
+    },
 }
 """Fields that are the same in every document of a log, unless a variable above fills them."""

@@ -141,7 +141,7 @@ def _host_name(raw: str) -> str | None:
 
 def _hosts_of(readers: tuple[Any, ...]) -> Any:
     def hosts(key: str) -> list[str] | None:
-        parts = key.split("\t")
+        parts = key.split("\t") if len(readers) > 1 else [key]
         names = (reader(part) for reader, part in zip(readers, parts, strict=True))
         return list(dict.fromkeys(name for name in names if name)) or None
 
