@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from cloudfront_ecs.normalize.aws_fields import AwsS3, Kinesis
 
@@ -147,6 +147,7 @@ class RecordBatch:
         skipped: Lines that are no records (headers, blank lines).
         filtered: Records that are none of ours by rule (another service's events).
         plain: Whether all text is ASCII, which lets conversion take its fast path.
+        fitter: Who judges rows that do not fit, where the layout itself is in doubt.
     """
 
     layout: Layout
@@ -159,6 +160,17 @@ class RecordBatch:
     skipped: int = 0
     filtered: int = 0
     plain: bool = True
+    fitter: RowFitter | None = None
+
+
+class RowFitter(Protocol):
+    """Knows other layouts that the rows of a batch may have."""
+
+    def doubts(self, batch: RecordBatch, index: int) -> bool:
+        """Say whether a row that could not be converted may be of another layout."""
+
+    def refitted(self, batch: RecordBatch) -> Iterator[RecordBatch]:
+        """Yield the records of *batch* again, each judged by itself, without a fitter."""
 
 
 class Document(msgspec.Struct, gc=False):

@@ -144,7 +144,7 @@ def _normalized(
         if not normalized.misfits:
             yield batch, normalized
             continue
-        for judged in refitted(batch):
+        for judged in batch.fitter.refitted(batch) if batch.fitter else refitted(batch):
             yield judged, normalizer.normalize(judged)
 
 

@@ -21,8 +21,8 @@ class NormalizedBatch:
         documents: In the order of the records.
         rejects: Records that could not become a document.
         indexes: For each document, the index of its record in the batch.
-        misfits: Indexes of records of another width than the layout's.  Where there are any,
-            nothing was normalized.
+        misfits: Indexes of records of another width than the layout's, or of which the batch's
+            fitter doubts the layout.  Where there are any, nothing was normalized.
     """
 
     documents: list[Document]

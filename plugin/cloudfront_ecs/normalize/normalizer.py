@@ -97,7 +97,12 @@ class Normalizer:
             # Nothing was refused, so no place is empty.
             return NormalizedBatch(documents, [], range(len(documents)))  # type: ignore[arg-type]
         width = len(batch.layout.columns)
-        misfits = [index for index in failed if len(batch.rows[index]) != width]
+        fitter = batch.fitter
+        misfits = [
+            index
+            for index in failed
+            if len(batch.rows[index]) != width or (fitter and fitter.doubts(batch, index))
+        ]
         if misfits:
             return NormalizedBatch([], [], (), misfits)
         rejects: list[RejectedLine] = []
