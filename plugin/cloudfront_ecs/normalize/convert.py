@@ -93,6 +93,7 @@ __all__ = [
     "tls_version",
     "unquote_once",
     "validity",
+    "verdict",
 ]
 
 _MAX_PORT = 65_535
@@ -163,8 +164,11 @@ _SEPARATOR = re.compile(r"(?:,|%2C|\\x20|%20|\s|\+)+", re.IGNORECASE)
 NOT_ALL_ADDRESSES = "holds parts that are no addresses"
 
 
-def forwarded(value: str) -> list[str] | None:
-    """Return the addresses of X-Forwarded-For, in order, without repeats.
+def forwarded(value: str) -> tuple[list[str] | None, str | None]:
+    """Return ``(addresses, the text as logged)`` of X-Forwarded-For.
+
+    The addresses are in order, without repeats.  The text is None where they tell it all:
+    apart by a comma and a blank, which is how proxies write them.
 
     The header is the viewer's own text: commas with blanks in several spellings, ports and
     brackets occur.
@@ -173,7 +177,7 @@ def forwarded(value: str) -> list[str] | None:
         PartlyReadError: Some parts are no addresses.
     """
     if absent(value):
-        return None
+        return None, None
     good: dict[str, str] = {}
     bad: list[str] = []
     for part in filter(None, _SEPARATOR.split(value)):
@@ -184,7 +188,7 @@ def forwarded(value: str) -> list[str] | None:
     if bad:
         readable = ",".join(good.values()) or "-"
         raise PartlyReadError(NOT_ALL_ADDRESSES, value, readable, ",".join(bad))
-    return list(good) or None
+    return list(good) or None, None if ",%20".join(good) == value else value
 
 
 _BRACKETED = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::\d{1,5})?", re.ASCII)
