@@ -29,8 +29,12 @@ SNIPPETS = [
 BOM = b"\xef\xbb\xbf"
 """Counts as nothing where it begins a stream, so it is left to examples."""
 
+GZIP = b"\x1f\x8b"
+SEAM = b"}{"
+"""Ends a line where objects are JSON, so how many lines there are depends on the decoder."""
+
 pieces = st.lists(st.one_of(st.sampled_from(SNIPPETS), st.binary(max_size=12)), max_size=12).filter(
-    lambda chunks: BOM not in b"".join(chunks)
+    lambda chunks: BOM not in b"".join(chunks) and SEAM not in b"".join(chunks)
 )
 every_decoder = pytest.mark.parametrize("kind", kinds("decoder"))
 quick = settings(
@@ -106,7 +110,9 @@ def test_any_messages_end_as_records_rejects_or_a_payload_error(
     kind: str, decoder: Callable[[str], Decoder], datas: list[bytes]
 ) -> None:
     messages = [Message(data, str(number)) for number, data in enumerate(datas)]
-    written = [line for data in datas for line in data.split(b"\n") if line.strip()]
+    whole = [data for data in datas if data.startswith(GZIP)]  # refused as one
+    lines = [line for data in datas if data not in whole for line in data.split(b"\n")]
+    written = whole + [line for line in lines if line.strip()]
 
     batches, error = decoded(decoder(kind), Payload(Receipt("shard", 1), ORIGIN, messages=messages))
 

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from isal import isal_zlib
 
+from cloudfront_ecs.batches import RejectedLine
 from cloudfront_ecs.errors import PayloadError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from cloudfront_ecs.batches import Message
 
 _MAGIC = b"\x1f\x8b"
 _GZIP = 31
@@ -19,6 +22,9 @@ _GZIP = 31
 PIECE = 32_768
 """Largest piece handed on: the documents of its lines stay in the processor's caches until they
 are encoded, which makes the whole conversion nearly twice as fast as with 256 KiB."""
+
+MOST_MESSAGE_BYTES = 16_777_216
+"""How large a compressed message may become; a Kinesis record has 10 MiB at most."""
 
 _KEPT = 65_536
 
@@ -92,3 +98,47 @@ def _next_member(data: bytes, incoming: Iterator[bytes]) -> bytes:
     while len(data) < len(_MAGIC) and (more := next(incoming, b"")):
         data = (data + more).lstrip(b"\0")
     return data
+
+
+def inflated_messages(
+    messages: Sequence[Message], most: int = MOST_MESSAGE_BYTES
+) -> tuple[Sequence[Message], list[RejectedLine]]:
+    """Return messages with gzip undone, and those in which it is damaged or too much.
+
+    CloudFront compresses no record, but others do that write into the same stream.
+
+    Args:
+        messages: As they were read.
+        most: Bytes that one message may become.
+    """
+    if not any(message.data.startswith(_MAGIC) for message in messages):
+        return messages, []
+    readable: list[Message] = []
+    rejects: list[RejectedLine] = []
+    for message in messages:
+        if not message.data.startswith(_MAGIC):
+            readable.append(message)
+            continue
+        try:
+            readable.append(message._replace(data=_whole(message.data, most)))
+        except PayloadError as error:
+            raw = message.data[:_KEPT]
+            length = len(message.data) if len(message.data) > _KEPT else None
+            rejects.append(
+                RejectedLine(
+                    error.reason, error.detail, raw, position=message.position, length=length
+                )
+            )
+    return readable, rejects
+
+
+def _whole(data: bytes, most: int) -> bytes:
+    parts: list[bytes] = []
+    length = 0
+    for piece in inflate([data]):
+        length += len(piece)
+        if length > most:
+            detail = f"the message holds more than {most} bytes, compressed"
+            raise PayloadError("too_long", detail)
+        parts.append(piece)
+    return b"".join(parts)

@@ -21,16 +21,19 @@ ANCHORS = (
 _NEVER_ABSENT = frozenset({"date", "time", "timestamp", "timestamp(ms)", "c-ip", "sc-status"})
 
 
-class TabRows(Sequence[list[str]]):
+TAB = "\t"
+
+
+class SplitRows(Sequence[list[str]]):
     """The columns of lines, split when they are asked for.
 
     Rows that come into being one by one while they are converted stay in the processor's
     nearest cache; a list of them all does not.
     """
 
-    def __init__(self, lines: list[str]) -> None:
+    def __init__(self, lines: list[str], delimiter: str = TAB) -> None:
         """Stand for the rows of *lines*."""
-        self._lines = lines
+        self._lines, self._delimiter = lines, delimiter
 
     def __len__(self) -> int:
         """Return how many rows there are."""
@@ -38,7 +41,7 @@ class TabRows(Sequence[list[str]]):
 
     def __iter__(self) -> Iterator[list[str]]:
         """Split line after line."""
-        return map(str.split, self._lines, repeat("\t"))
+        return map(str.split, self._lines, repeat(self._delimiter))
 
     @overload
     def __getitem__(self, index: int) -> list[str]: ...
@@ -47,8 +50,8 @@ class TabRows(Sequence[list[str]]):
     def __getitem__(self, index: int | slice) -> list[str] | list[list[str]]:
         """Split one line, or some."""
         if isinstance(index, slice):
-            return [line.split("\t") for line in self._lines[index]]
-        return self._lines[index].split("\t")
+            return [line.split(self._delimiter) for line in self._lines[index]]
+        return self._lines[index].split(self._delimiter)
 
 
 def split_rows(
@@ -58,13 +61,15 @@ def split_rows(
     *,
     plain: bool,
     positions: Sequence[str] | None = None,
+    delimiter: str = TAB,
 ) -> Iterator[RecordBatch]:
     """Yield the records of *lines*.
 
     Rows of another width come to light when they are converted, and ``refitted`` then judges
     them: counting the columns of every line first would take a twentieth of all time.
     """
-    batch = RecordBatch(layout, TabRows(lines), lines, numbers, positions, plain=plain)
+    rows = SplitRows(lines, delimiter)
+    batch = RecordBatch(layout, rows, lines, numbers, positions, plain=plain)
     if len(layout.columns) > 1:
         yield batch
     else:  # a blank line is as wide as a row of one column

@@ -1,9 +1,10 @@
-"""Standard logs: W3C files whose ``#Fields`` line names the columns.
+"""Standard logs as text: W3C files whose ``#Fields`` line names the columns, and plain ones.
 
 Source: CloudFront developer guide, "Standard log file format": two header lines, the names
 apart by blanks, the values by tabs.  Files of 2014 to today differ in their columns, v2
 deliveries choose them, and files are concatenated: so the header decides, each time one
-comes by.
+comes by.  Deliveries of v2 as ``plain`` or ``raw`` are the same rows without a header, and
+every one of them can have another delimiter than the tab: the options say which.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cloudfront_ecs.adapters import DecoderSpec
 from cloudfront_ecs.batches import Layout, RecordBatch
+from cloudfront_ecs.decoders.headerless import UNCLEAR, legacy_layout, runs
+from cloudfront_ecs.decoders.inflate import inflated_messages
 from cloudfront_ecs.decoders.lines import (
     MAX_LINE_BYTES,
     NO_LAYOUT,
@@ -21,27 +24,31 @@ from cloudfront_ecs.decoders.lines import (
     line_blocks,
     message_blocks,
 )
-from cloudfront_ecs.decoders.rows import has_shape, split_rows
+from cloudfront_ecs.decoders.rows import TAB, split_rows
 from cloudfront_ecs.errors import ConfigError
 from cloudfront_ecs.hookspecs import hookimpl
-from cloudfront_ecs.normalize.layouts import legacy_columns, standard_layout
+from cloudfront_ecs.normalize.layouts import rows_by_column, standard_layout
 from cloudfront_ecs.options import option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from cloudfront_ecs.adapters import AdapterContext
     from cloudfront_ecs.batches import Payload
 
-LEGACY_WIDTHS = (18, 19, 24, 26, 33)
-"""How many columns legacy files had over the years; each is a prefix of the 33."""
-
 MOST_COLUMNS = 512
 """More than any log has; a header of thousands is noise, and compiling it would take long."""
 
-_FIELDS = re.compile(r"#\s*Fields(?::|\s|$)\s*(.*)", re.IGNORECASE | re.DOTALL)
+LONGEST_DELIMITER = 5
+"""Characters that CloudWatch's deliveries allow (API reference, ``CreateDelivery``)."""
+
+FIELDS_LINE = re.compile(r"#\s*Fields(?::|\s|$)\s*(.*)", re.IGNORECASE | re.DOTALL)
+"""The header line that names the columns; the group holds the names."""
+
 _NO_HEADER = "no #Fields line says what the columns are (give the decoder option 'fields')"
 _JSON = "JSON among W3C lines is not read, nor what follows it up to the next #Fields line"
+
+DELIMITER_DOC = "What stands between two values (v2), 1 to 5 characters; default: a tab."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,14 +58,28 @@ class StandardOptions:
     fields: tuple[str, ...] = option(
         (), doc="Columns of files that have no #Fields line, in their order."
     )
+    delimiter: str = option(TAB, doc=DELIMITER_DOC, example="|")
     max_line_bytes: int = option(MAX_LINE_BYTES, doc="Longest line that is read.", least=1024)
 
     def __post_init__(self) -> None:
-        """Refuse unknown columns."""
+        """Refuse unknown columns, and what cannot stand between two values."""
+        require_delimiter(self.delimiter)
         try:
             standard_layout(self.fields, "fields")
         except ConfigError as error:
             raise ValueError(str(error)) from error
+
+
+def require_delimiter(text: str) -> None:
+    """Refuse what cannot stand between two values.
+
+    Raises:
+        ValueError: It has no or too many characters, or ends lines.
+    """
+    if not 1 <= len(text) <= LONGEST_DELIMITER:
+        raise ValueError(f"delimiter: 1 to {LONGEST_DELIMITER} characters needed, got {len(text)}")
+    if "\n" in text or "\r" in text:
+        raise ValueError("delimiter: a line end cannot stand between two values")
 
 
 class StandardDecoder:
@@ -67,17 +88,21 @@ class StandardDecoder:
     def __init__(self, options: StandardOptions) -> None:
         """Remember what headerless files look like."""
         self._given = standard_layout(options.fields, "fields") if options.fields else None
+        self._delimiter = options.delimiter
         self._max_line_bytes = options.max_line_bytes
 
     def decode(self, payload: Payload) -> Iterator[RecordBatch]:
         """Yield the records of *payload*, see ``Decoder``."""
-        if payload.messages is not None:
-            return self.decode_blocks(message_blocks(payload.messages, self._max_line_bytes))
-        return self.decode_blocks(line_blocks(payload.chunks, self._max_line_bytes))
+        if payload.messages is None:
+            yield from self._decode(line_blocks(payload.chunks, self._max_line_bytes))
+            return
+        messages, rejects = inflated_messages(payload.messages)
+        if rejects:
+            yield RecordBatch(NO_LAYOUT, [], [], (), rejects=rejects)
+        yield from self._decode(message_blocks(messages, self._max_line_bytes))
 
-    def decode_blocks(self, blocks: Iterable[LineBlock]) -> Iterator[RecordBatch]:
-        """Yield the records of numbered lines."""
-        reader = _Reader(self._given)
+    def _decode(self, blocks: Iterable[LineBlock]) -> Iterator[RecordBatch]:
+        reader = _Reader(self._given, self._delimiter)
         for block in blocks:
             if block.rejects:
                 yield RecordBatch(NO_LAYOUT, [], [], (), rejects=block.rejects)
@@ -95,15 +120,18 @@ class _Reader:
     header that could not be used, or JSON, came before them.
     """
 
-    def __init__(self, layout: Layout | None) -> None:
+    def __init__(self, layout: Layout | None, delimiter: str) -> None:
         self._layout = layout
+        self._delimiter = delimiter
+        self._headerless = False
         self._refused: tuple[str, str] | None = None
 
     def header(self, block: LineBlock, text: str) -> RecordBatch:
         """Take the columns from a header line."""
-        fields = _FIELDS.fullmatch(text)
+        fields = FIELDS_LINE.fullmatch(text)
         if fields:
-            self._layout, problem = _layout_of(fields[1])
+            self._layout, problem = header_layout(fields[1], self._delimiter)
+            self._headerless = False
             self._refused = ("layout", _NO_HEADER) if problem else None
             if problem:
                 return block.refused("header", problem)
@@ -112,12 +140,13 @@ class _Reader:
     def records(self, block: LineBlock) -> Iterator[RecordBatch]:
         """Yield the records of lines that are no headers."""
         if self._refused is None and self._layout is None:
-            self._layout, at = _legacy_layout(block.lines)
+            self._layout, at = legacy_layout(block.lines, self._delimiter)
+            self._headerless = self._layout is not None
             before, block = _cut(block, at)
             if before.lines:
                 yield before.refused("layout", _NO_HEADER)
         if self._refused is None and block.has_json:
-            before, block = _cut(block, _first_json(block))
+            before, block = _cut(block, _first_json(block, self._delimiter))
             yield from self._split(before)
             if block.lines:
                 self._refused = ("foreign", _JSON)
@@ -127,12 +156,27 @@ class _Reader:
             yield from self._split(block)
 
     def _split(self, block: LineBlock) -> Iterator[RecordBatch]:
-        if self._layout is not None and block.lines:
-            numbers = range(block.first, block.first + len(block.lines))
-            positions = None if block.position is None else [block.position] * len(block.lines)
-            yield from split_rows(
-                self._layout, block.lines, numbers, plain=block.plain, positions=positions
-            )
+        if self._layout is None or not block.lines:
+            return
+        if not self._headerless:
+            yield from self._rows(self._layout, block)
+            return
+        for layout, begin, end in runs(block.lines, self._layout, self._delimiter):
+            part = _part(block, begin, end)
+            if layout is None:
+                yield part.refused("layout", UNCLEAR)
+            else:
+                yield from self._rows(layout, part)
+
+    def _rows(self, layout: Layout, block: LineBlock) -> Iterator[RecordBatch]:
+        return split_rows(
+            layout,
+            block.lines,
+            range(block.first, block.first + len(block.lines)),
+            plain=block.plain,
+            positions=None if block.position is None else [block.position] * len(block.lines),
+            delimiter=self._delimiter,
+        )
 
 
 class _Section(NamedTuple):
@@ -168,16 +212,20 @@ def _cut(block: LineBlock, at: int) -> tuple[LineBlock, LineBlock]:
     return _part(block, 0, at), _part(block, at, len(block.lines))
 
 
-def _first_json(block: LineBlock) -> int:
+def _first_json(block: LineBlock, delimiter: str) -> int:
     """Return the index of the first line that is JSON, or how many lines there are."""
-    found = (i for i, line in enumerate(block.lines) if line.startswith("{") and "\t" not in line)
-    return next(found, len(block.lines))
+    for index, line in enumerate(block.lines):
+        if line.startswith("{") and (delimiter != TAB or TAB not in line):
+            return index
+    return len(block.lines)
 
 
-def _layout_of(text: str) -> tuple[Layout | None, str]:
+def header_layout(text: str, delimiter: str) -> tuple[Layout | None, str]:
     """Return the layout of a header line, or why it cannot be used."""
     # A zero-width blank was copied into many files from an old sample in AWS's documentation.
     names = tuple(text.replace("\u200b", "").split())
+    if len(names) == 1 and names[0] not in rows_by_column("standard"):
+        names = tuple(names[0].split(delimiter))
     repeated = sorted({name for name in names if names.count(name) > 1})
     if not names:
         return None, "#Fields names no columns"
@@ -190,17 +238,6 @@ def _layout_of(text: str) -> tuple[Layout | None, str]:
     return Layout("standard", names), ""
 
 
-def _legacy_layout(lines: Sequence[str]) -> tuple[Layout | None, int]:
-    """Return the legacy layout that surely explains a headerless line, and that line's index."""
-    for index, line in enumerate(lines):
-        width = line.count("\t") + 1
-        if width in LEGACY_WIDTHS:
-            layout = Layout("standard", legacy_columns()[:width])
-            if has_shape(layout, line.split("\t")):
-                return layout, index
-    return None, len(lines)
-
-
 def _open(options: StandardOptions, _: AdapterContext) -> StandardDecoder:
     return StandardDecoder(options)
 
@@ -208,5 +245,7 @@ def _open(options: StandardOptions, _: AdapterContext) -> StandardDecoder:
 @hookimpl
 def decoder_specs() -> Iterable[DecoderSpec]:
     """Offer the ``standard`` decoder."""
-    summary = "Standard logs (W3C text, legacy and v2): columns from the #Fields line."
+    summary = (
+        "Standard logs as text (W3C, plain, raw): columns from the #Fields line, or as configured."
+    )
     return [DecoderSpec("standard", summary, StandardOptions, _open)]
