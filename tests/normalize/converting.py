@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from cloudfront_ecs.adapters import Decoder
     from cloudfront_ecs.batches import Document, RejectedLine
 
-WHOLE = ("aws.cloudfront.request_headers", "aws.cloudfront.other")
-"""Objects whose names come from the log; they are values, not parts of a field's name."""
+WHOLE = ("aws.cloudfront.request_headers", "aws.cloudfront.other", "observer.geo.location")
+"""Objects that are one value: names come from the log, or the two parts of a point."""
 
 VALUES = {
     "timestamp": "1768507267.148",
@@ -36,9 +36,9 @@ VALUES = {
     "sc-bytes": "2390",
     "cs-method": "GET",
     "cs-protocol": "https",
-    "cs-host": "www.example.com:8443",
+    "cs-host": "WWW.example.com:8443",
     "cs(Host)": "d111111abcdef8.cloudfront.net",
-    "x-host-header": "www.example.com:8443",
+    "x-host-header": "WWW.example.com:8443",
     "cs-uri-stem": "/index.html",
     "cs-uri-query": "q=a%20b",
     "cs-bytes": "311",
@@ -56,7 +56,7 @@ VALUES = {
     "x-edge-response-result-type": "Error",
     "x-edge-result-type": "Error",
     "x-edge-detailed-result-type": "OriginDnsError",
-    "x-forwarded-for": "198.51.100.1,%20198.51.100.2",
+    "x-forwarded-for": "198.51.100.1,198.51.100.2",
     "ssl-protocol": "TLSv1.3",
     "ssl-cipher": "TLS_AES_128_GCM_SHA256",
     "fle-encrypted-fields": "2",

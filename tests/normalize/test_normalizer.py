@@ -78,6 +78,10 @@ def test_a_bad_value_costs_only_the_fields_of_its_column(log: str, column: str, 
     assert without.pop("event.kind") == "event"
     assert message.startswith(f"{column}: ")
     assert junk in message
+    if column == "x-forwarded-for":
+        without["aws.cloudfront.forwarded_for"] = junk
+    else:
+        without["aws.cloudfront.other"] = {column: junk}
     assert bad == without
 
 
@@ -89,6 +93,10 @@ def test_bytes_that_are_not_utf_8_cost_only_their_column(log: str) -> None:
         bad, without = body(log, {column: "a\udcffb"}), body(log, {column: "-"})
 
         assert bad.pop("error.message") == f"{column}: bytes that are not UTF-8"
+        if column == "x-forwarded-for":
+            assert bad.pop("aws.cloudfront.forwarded_for") == "a\\xffb"
+        else:
+            assert bad.pop("aws.cloudfront.other") == {column: "a\\xffb"}
         assert bad | {"event.kind": "event"} == without
 
 
