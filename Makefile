@@ -4,15 +4,18 @@
 #   make lint    ruff and mypy
 #   make bench   conversion speed against a yardstick, in one run
 #   make faults  kill it at random, and see that nothing is lost
+#   make fuzz    spoilt lines through every decoder; LINES says how many
 #   make generate  rewrite what comes from mappings/fields.csv
 
 PYTHON ?= python3
 KILLS ?= 200
+LINES ?= 1000000
+SEED ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find plugin mappings dashboards -type f -not -name '*.pyc') setup.cfg pyproject.toml README.md
 
-.PHONY: demo test lint bench faults generate clean
+.PHONY: demo test lint bench faults fuzz generate clean
 
 demo: $(VENV)/installed
 	@$(BIN)/cloudfront-ecs demo --out build/demo
@@ -32,6 +35,10 @@ bench: $(VENV)/installed-test
 faults: $(VENV)/installed-test
 	$(BIN)/python tests/faults/run.py --route s3 --kills $(KILLS) --seed 7
 	$(BIN)/python tests/faults/run.py --route kinesis --kills $(KILLS) --seed 7
+
+# LINES=10000000 takes hours; a failure is printed with the seed and the bytes that show it.
+fuzz: $(VENV)/installed-test
+	$(BIN)/python -I tests/fuzz/run.py --lines $(LINES) --seed $(SEED)
 
 generate: $(VENV)/installed
 	$(BIN)/python -m cloudfront_ecs.generate

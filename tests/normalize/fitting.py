@@ -6,6 +6,7 @@ is a JSON integer, a keyword is a text, and nothing is null or empty.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from datetime import datetime
@@ -13,11 +14,15 @@ from functools import cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from cloudfront_ecs.resources import field_table
 from cloudfront_ecs.setup.templates import DATASETS, declared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from cloudfront_ecs.batches import Document
 
 _LEAST, _MOST = -(2**63), 2**63 - 1
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z", re.ASCII)
@@ -34,6 +39,37 @@ def _objects_of(dataset: str) -> frozenset[str]:
     """Return the names of all objects that hold declared fields."""
     parts = (name.split(".") for name in types_of(dataset))
     return frozenset(".".join(names[:end]) for names in parts for end in range(1, len(names)))
+
+
+def json_of(document: Document) -> dict[str, Any]:
+    """Return the body of a document as its JSON says.
+
+    A document that was written as text from the beginning must be the same as the typed
+    body it stands for, to the last digit.
+    """
+    text = getattr(document, "text", None)
+    body = parsed(msgspec.json.encode(document.body))
+    if text is not None:
+        assert "\n" not in text
+        assert json.dumps(parsed(text), sort_keys=True) == json.dumps(body, sort_keys=True)
+    return body
+
+
+def parsed(text: str | bytes) -> dict[str, Any]:
+    """Return a JSON object; a name that stands there twice is refused, as search engines do."""
+    found = json.loads(text, object_pairs_hook=_without_repeats, parse_constant=_refuse)
+    assert isinstance(found, dict)
+    return found
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    assert len(found) == len(pairs), "a name stands there twice"
+    return found
+
+
+def _refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is no JSON")
 
 
 def misfits(body: Mapping[str, Any], dataset: str) -> list[str]:

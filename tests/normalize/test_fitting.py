@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import copy
-import json
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import pytest
 
 from normalize.converting import standard
-from normalize.fitting import misfits
+from normalize.fitting import json_of, misfits
 from normalize.golden import LOGS, name_of, outcome_of
 
 if TYPE_CHECKING:
@@ -19,16 +17,13 @@ if TYPE_CHECKING:
 
 def body_of_one() -> dict[str, Any]:
     [document] = standard({}).documents
-    body: dict[str, Any] = json.loads(msgspec.json.encode(document.body))
-    return body
+    return json_of(document)
 
 
 @pytest.mark.parametrize("log", [pytest.param(log, id=name_of(log)) for log in LOGS])
 def test_a_golden_document_fits_the_template_of_its_dataset(log: Path) -> None:
     for document in outcome_of(log).documents:
-        body = json.loads(msgspec.json.encode(document.body))
-
-        assert misfits(body, document.dataset) == []
+        assert misfits(json_of(document), document.dataset) == []
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,100 @@
+"""Valid logs for every registered decoder: the golden logs that it reads."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from cloudfront_ecs.adapters import AdapterContext
+from cloudfront_ecs.errors import CloudFrontEcsError
+from cloudfront_ecs.options import describe, parse
+from cloudfront_ecs.plugins import load_plugins
+from normalize.converting import convert
+from normalize.golden import LOGS, name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from cloudfront_ecs.adapters import Decoder
+
+NOT_LINES = frozenset({"parquet", "cloudtrail"})
+"""Decoders of formats in which a record is not a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A valid log and the decoder that reads it.
+
+    Attributes:
+        name: Whose golden log it is.
+        decoder: Open, to be used for any number of payloads.
+        header: The lines before the first record, with line ends.
+        lines: The others, without line ends.
+        exact: Whether every line is a record, a header or blank.
+    """
+
+    name: str
+    decoder: Decoder
+    header: bytes
+    lines: tuple[bytes, ...]
+    exact: bool
+
+
+def decoder_kinds() -> list[str]:
+    """Return every registered kind of decoder."""
+    return sorted(load_plugins().decoders)
+
+
+@cache
+def samples(kind: str) -> tuple[Sample, ...]:
+    """Return the golden logs from which a decoder of *kind* makes documents."""
+    found = tuple(sample for log in LOGS for sample in _samples(kind, log))
+    assert found, f"no golden log is for the decoder {kind!r}"
+    return found
+
+
+def _samples(kind: str, log: Path) -> Iterator[Sample]:
+    data = log.read_bytes()
+    decoder = _decoder(kind, log)
+    if decoder is None or not convert(data, decoder=decoder).documents:
+        return
+    binary = b"\0" in data[:64] or data.startswith((b"PAR1", b"\x1f\x8b"))
+    if binary or _spans_lines(data):
+        yield Sample(name_of(log), decoder, b"", (data.removesuffix(b"\n"),), exact=False)
+        return
+    lines = data.split(b"\n")
+    first = next((at for at, line in enumerate(lines) if line and not line.startswith(b"#")), 0)
+    header = b"".join(line + b"\n" for line in lines[:first])
+    records = tuple(line for line in lines[first:] if line)
+    yield Sample(name_of(log), decoder, header, records, exact=kind not in NOT_LINES)
+
+
+def _spans_lines(data: bytes) -> bool:
+    """Say whether a JSON document covers several lines, or holds several records."""
+    first = data.lstrip().split(b"\n", 1)[0].strip()
+    return first in (b"{", b"[") or b'"Records"' in data or b'"logEvents"' in data
+
+
+def _decoder(kind: str, log: Path) -> Decoder | None:
+    spec = load_plugins().decoders[kind]
+    table: dict[str, Any] = {}
+    given, fields = log.with_suffix(".toml"), log.with_suffix(".fields")
+    if given.exists():
+        table = tomllib.loads(given.read_text("utf-8"))
+        if table.pop("kind") != kind:
+            return None
+    if fields.exists():
+        if "fields" not in {option.name for option in describe(spec.options)}:
+            return None
+        table["fields"] = fields.read_text("utf-8").split()
+    problems: list[str] = []
+    options = parse(spec.options, table, log.name, problems)
+    if problems:
+        return None
+    try:
+        return spec.open(options, AdapterContext("fuzz"))
+    except CloudFrontEcsError:
+        return None
