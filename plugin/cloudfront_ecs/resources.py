@@ -49,6 +49,42 @@ class FieldRow:
     description: str
 
 
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where the edge locations of one code are.
+
+    Attributes:
+        city: In English.
+        country: ISO 3166-1 alpha-2.
+        latitude: Degrees north of the airport that gave the code.
+        longitude: Degrees east of it.
+        billing_region: The part of the world by which CloudFront charges, or empty.
+    """
+
+    city: str
+    country: str
+    latitude: float
+    longitude: float
+    billing_region: str
+
+
+@cache
+def locations() -> dict[str, Location]:
+    """Return the places of edge locations by their IATA codes."""
+    text = files("cloudfront_ecs.mappings").joinpath("locations.csv").read_text("utf-8")
+    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
+    return {
+        row["code"]: Location(
+            row["city"],
+            row["country"],
+            float(row["latitude"]),
+            float(row["longitude"]),
+            row["billing_region"],
+        )
+        for row in rows
+    }
+
+
 @cache
 def field_table() -> tuple[FieldRow, ...]:
     """Return the table from which layouts, conversion, templates and documentation come."""

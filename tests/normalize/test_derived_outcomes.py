@@ -13,7 +13,7 @@ CLOUDFRONT = "aws.cloudfront."
 
 
 def of(status: str = "-", result: str = "-", answer: str = "-", detail: str = "-") -> Any:
-    return verdict("\t".join((status, result, answer, detail)))
+    return verdict(f"{status}\t{result}\t{answer}\t{detail}")
 
 
 @pytest.mark.parametrize(

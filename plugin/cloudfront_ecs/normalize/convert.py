@@ -31,6 +31,7 @@ from cloudfront_ecs.normalize.escapes import (
     quoted,
     unquote_once,
 )
+from cloudfront_ecs.normalize.locations import site
 from cloudfront_ecs.normalize.moments import (
     FRACTION,
     SECOND,
@@ -86,6 +87,7 @@ __all__ = [
     "quoted_number",
     "seconds",
     "serial_number",
+    "site",
     "status",
     "target",
     "text",

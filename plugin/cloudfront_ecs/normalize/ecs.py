@@ -23,9 +23,12 @@ class Geo(Object, frozen=True):
 
 
 class Place(Object, frozen=True):
-    """``observer.geo``: where the edge location is."""
+    """``observer.geo``: where the edge location is; ``location`` has ``lat`` and ``lon``."""
 
     name: str | None = None
+    city_name: str | None = None
+    country_iso_code: str | None = None
+    location: dict[str, float] | None = None
 
 
 class AutonomousSystem(Object, frozen=True):

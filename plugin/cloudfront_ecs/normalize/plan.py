@@ -92,7 +92,7 @@ CONVERSIONS = (
 )  # fmt: skip
 MEMOS = (
     "address", "host", "status", "http_version", "media_type", "moment", "ip_version", "domain",
-    "path", "duration", "forwarded", "seconds", "verdict",
+    "path", "duration", "forwarded", "seconds", "verdict", "site",
     "event_time", "milliseconds", "connection_status", "tls_version", "validity",
 )  # fmt: skip
 

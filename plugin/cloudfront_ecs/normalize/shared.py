@@ -14,6 +14,7 @@ import msgspec
 
 from cloudfront_ecs.normalize import convert, ecs
 from cloudfront_ecs.normalize.layouts import rows_by_column
+from cloudfront_ecs.normalize.locations import place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +55,7 @@ def shared_objects(layout: Layout, *, has_server_address: bool) -> dict[str, Sha
     if have.intersection(("ssl-protocol", "ssl-cipher", "cs-protocol")):
         objects["tls"] = Shared("tls", tls, _tls_of(tls))
     if "x-edge-location" in have and has_server_address:
-        objects["observer.geo"] = Shared("place", ("x-edge-location",), _place)
+        objects["observer.geo"] = Shared("place", ("x-edge-location",), place)
     elif "x-edge-location" in have:
         objects["observer"] = Shared("observer", ("x-edge-location",), _observer)
     if layout.log == "standard" and "cs(User-Agent)" in have:
@@ -95,13 +96,8 @@ def _tls_of(columns: tuple[str, ...]) -> Any:
 
 
 def _observer(location: str) -> ecs.Observer:
-    observer = ecs.Observer(name=convert.text(location), geo=_place(location))
+    observer = ecs.Observer(name=convert.text(location), geo=place(location))
     return msgspec.structs.replace(observer, **VENDOR)
-
-
-def _place(location: str) -> ecs.Place | None:
-    name = convert.text(location)
-    return ecs.Place(name) if name else None
 
 
 def _user_agent(raw: str) -> ecs.UserAgent | None:
