@@ -17,7 +17,7 @@ from cloudfront_ecs.cli.progress import counting
 from cloudfront_ecs.collector import calm_collector
 from cloudfront_ecs.conversion import Conversion
 from cloudfront_ecs.delivery.dead_letters import DeadLetter
-from cloudfront_ecs.options import parse
+from cloudfront_ecs.options import describe, parse
 from cloudfront_ecs.plugins import Plugins, load_plugins
 
 if TYPE_CHECKING:
@@ -27,14 +27,17 @@ if TYPE_CHECKING:
     from cloudfront_ecs.batches import Payload
     from cloudfront_ecs.conversion import Converted
 
-FORMATS = ("auto", "standard", "realtime")
+FORMATS = (
+    "auto", "standard", "realtime", "json", "parquet", "connection", "cloudtrail", "functions",
+)  # fmt: skip
 
 
 @click.command(
     epilog="\b\nExamples:\n"
     "  cloudfront-ecs normalize E2EXAMPLE.2026-01-15-07.a1b2c3d4.gz > documents.ndjson\n"
     "  zcat logs/*.gz | cloudfront-ecs normalize --rejects refused.ndjson | jq .url.path\n"
-    "  cloudfront-ecs normalize --fields timestamp,c-ip,sc-status,cs-uri-stem edge.log",
+    "  cloudfront-ecs normalize --fields timestamp,c-ip,sc-status,cs-uri-stem edge.log\n"
+    "  cloudfront-ecs normalize --delimiter '|' --fields date,time,c-ip,sc-status plain.log",
 )
 @click.argument(
     "files", nargs=-1, metavar="[FILE…]",
@@ -46,8 +49,13 @@ FORMATS = ("auto", "standard", "realtime")
 )  # fmt: skip
 @click.option(
     "--fields", metavar="NAMES", default="",
-    help="Columns of records that have no header: real-time (any order) or W3C. "
+    help="Columns of records that have no header: real-time (any order) or standard. "
     "Names apart by commas, or @FILE with names apart by commas, blanks or lines.",
+)  # fmt: skip
+@click.option(
+    "--delimiter", metavar="TEXT", default="",
+    help="What stands between two values of standard logs (v2), 1 to 5 characters; a tab by "
+    "default, which can be written \\t.",
 )  # fmt: skip
 @click.option(
     "--rejects", type=click.Path(dir_okay=False, writable=True, path_type=Path), metavar="FILE",
@@ -65,6 +73,7 @@ def normalize(
     files: tuple[str, ...],
     format_: str,
     fields: str,
+    delimiter: str,
     rejects: Path | None,
     *,
     user_agent: bool,
@@ -76,7 +85,7 @@ def normalize(
     pipe each document comes out as soon as its line is complete.
     """
     plugins = load_plugins()
-    decoder = _decoder(plugins, format_, _names(fields))
+    decoder = _decoder(plugins, format_, _names(fields), delimiter.replace("\\t", "\t"))
     transforms: list[Transform] = []
     if user_agent:
         spec = plugins.transforms["user_agent"]
@@ -145,17 +154,25 @@ def _names(fields: str) -> list[str]:
     return [name for name in re.split(r"[,\s]+", text) if name]
 
 
-def _decoder(plugins: Plugins, kind: str, names: list[str]) -> Decoder:
+def _decoder(plugins: Plugins, kind: str, names: list[str], delimiter: str) -> Decoder:
     spec = plugins.decoders[kind]
     if kind == "realtime" and not names:
         hint = "real-time records carry no header: name their columns"
         raise click.UsageError(f"--format realtime needs --fields ({hint})")
+    given: dict[str, Any] = {"fields": names, "delimiter": delimiter}
+    table = {name: value for name, value in given.items() if value}
+    known = {option.name for option in describe(spec.options)}
+    for name in table:
+        if name not in known:
+            hint = "its records say themselves what their columns are"
+            raise click.UsageError(f"--format {kind} takes no --{name} ({hint})")
     problems: list[str] = []
-    table: dict[str, Any] = {"fields": names} if names else {}
-    options = parse(spec.options, table, "--fields", problems)
+    options = parse(spec.options, table, "", problems)
     if problems:
-        told = "\n".join(problems).replace("--fields: ", "").replace("fields: ", "")
-        raise click.BadParameter(told, param_hint="--fields")
+        told = "\n".join(problem.removeprefix(": ") for problem in problems)
+        named = next((f"--{name}" for name in table if told.startswith(f"{name}: ")), None)
+        told = told.replace("fields: ", "").replace("delimiter: ", "")
+        raise click.BadParameter(told, param_hint=named or "--fields")
     return spec.open(options, AdapterContext(kind))
 
 
