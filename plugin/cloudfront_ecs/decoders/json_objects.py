@@ -121,7 +121,7 @@ def _refuse(name: str) -> None:
 
 def _text(value: Any) -> str:
     if isinstance(value, str):
-        return value
+        return str(value)  # digits become plain text: encoders take no other kind
     return "-" if value is None else _json(value)
 
 
