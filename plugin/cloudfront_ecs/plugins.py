@@ -36,6 +36,7 @@ BUILT_IN = (
     "cloudfront_ecs.decoders.json_lines",
     "cloudfront_ecs.decoders.parquet",
     "cloudfront_ecs.decoders.connection",
+    "cloudfront_ecs.decoders.functions",
     "cloudfront_ecs.transforms.user_agent",
     "cloudfront_ecs.sinks.ndjson",
     "cloudfront_ecs.sinks.elastic",

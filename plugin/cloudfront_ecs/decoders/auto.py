@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cloudfront_ecs.adapters import DecoderSpec
 from cloudfront_ecs.batches import RecordBatch
-from cloudfront_ecs.decoders import connection
+from cloudfront_ecs.decoders import connection, functions
 from cloudfront_ecs.decoders.connection import ConnectionDecoder, ConnectionOptions
+from cloudfront_ecs.decoders.functions import FunctionsDecoder, FunctionsOptions
 from cloudfront_ecs.decoders.inflate import inflated_messages
 from cloudfront_ecs.decoders.json_lines import JsonDecoder, JsonOptions
 from cloudfront_ecs.decoders.lines import (
@@ -94,6 +95,7 @@ class AutoDecoder:
         text = ConnectionOptions(delimiter=options.delimiter, max_line_bytes=most)
         self._others: tuple[tuple[Callable[[str], bool], Decoder], ...] = (
             (connection.recognised, ConnectionDecoder(text)),
+            (functions.recognised, FunctionsDecoder(FunctionsOptions(max_line_bytes=most))),
         )
 
     def decode(self, payload: Payload) -> Iterator[RecordBatch]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from cloudfront_ecs.normalize.function_log import function_documents
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -28,5 +30,5 @@ class Builder(Protocol):
         """
 
 
-BUILDERS: Mapping[str, Builder] = {}
+BUILDERS: Mapping[str, Builder] = {"function": function_documents}
 """The builder of each such log."""
