@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
@@ -71,8 +72,10 @@ def test_escapes_are_undone_where_they_make_text(raw: str, expected: str) -> Non
         ("flag", "%22true%22", True),
         ("flag", "?0", False),
         ("header_names", "a%0a%0Ab", ["a", "b"]),
-        ("headers", "no-colon%0Aempty:%0A:no-name", None),
-        ("forwarded", ", ,", None),
+        ("headers", "a:b%0AA:c%0A", {"a": ["b", "c"]}),
+        ("headers_named", "Host:a%0Ahost:b%0Ax", ["Host", "host", "x"]),
+        ("forwarded", ", ,", (None, ", ,")),
+        ("forwarded", "192.0.2.1,%20192.0.2.2", (["192.0.2.1", "192.0.2.2"], None)),
         ("duration", "0.0000005", (500, None)),
         ("address", "::FFFF:192.0.2.1", ("::FFFF:192.0.2.1", "::ffff:192.0.2.1", "ipv6",
                                           ["::ffff:192.0.2.1"])),
@@ -128,9 +131,34 @@ def test_a_megabyte_of_junk_takes_no_more_than_its_time(name: str, part: str) ->
     junk = part * (1_048_576 // len(part))
     begin = time.process_time()
 
-    getattr(convert, name)(junk)
+    with suppress(convert.PartlyReadError):
+        getattr(convert, name)(junk)
 
     assert time.process_time() - begin < 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "readable"),
+    [
+        ("percent", "%41%c3%a4%FF%20", "%41%c3%a4%25FF%20"),
+        ("old_agent", "a%FF", "a%25FF"),
+        ("quoted", "%22%E2%82%22", "%22%25E2%2582%22"),
+        ("header_names", "a%FF%0A", "a%25FF"),
+        ("media_type", "text/%FF", "text/%25FF"),
+        ("headers", "a:%FF%0Ab:c%0A", "a:%25FF%0Ab:c%0A"),
+        ("headers", "no-colon%0Aempty:%0A:no-name", "-"),
+        ("headers", "no-colon%0Aa:b%0Aempty:%0A", "a:b%0A"),
+    ],
+)
+def test_a_text_that_its_value_does_not_tell_is_to_be_kept(
+    name: str, value: str, readable: str
+) -> None:
+    with pytest.raises(convert.PartlyReadError) as caught:
+        getattr(convert, name)(value)
+
+    assert (caught.value.whole, str(caught.value)) == (value, "")
+    assert caught.value.readable.startswith(readable)
+    getattr(convert, name)(caught.value.readable)
 
 
 def test_a_memo_forgets_when_it_is_full_and_never_keeps_what_is_long() -> None:

@@ -24,23 +24,31 @@ NOT_UTF8 = "bytes that are not UTF-8"
 
 FORWARDED_FOR = "x-forwarded-for"
 
+LONGEST_KEPT = 32_000
+"""Most bytes of a text in ``aws.cloudfront.other``: beyond 32,766, name included, a search
+engine refuses the whole document.  CloudFront's own columns are shorter."""
+
 
 def keep_as_logged(document: Document, texts: Mapping[str, str]) -> None:
     """Put the *texts* of columns that were not or not wholly read into their document."""
     body = document.body
     assert isinstance(body, ecs.EcsDocument)
-    kept = {column: escaped(text) for column, text in texts.items()}
-    if not kept:
+    if not texts:
         return
+    kept = {column: escaped(text) for column, text in texts.items()}
     aws = body.aws or aws_fields.Aws()
     cloudfront = aws.cloudfront or aws_fields.CloudFront()
     forwarded_for = kept.pop(FORWARDED_FOR, cloudfront.forwarded_for)
     cloudfront = msgspec.structs.replace(
         cloudfront,
         forwarded_for=forwarded_for,
-        other={**(cloudfront.other or {}), **kept} or None,
+        other={**(cloudfront.other or {}), **_not_too_long(kept)} or None,
     )
     body.aws = msgspec.structs.replace(aws, cloudfront=cloudfront)
+
+
+def _not_too_long(texts: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in texts.items() if len(text.encode()) <= LONGEST_KEPT}
 
 
 def escaped(text: str) -> str:

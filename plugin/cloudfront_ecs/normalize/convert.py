@@ -22,8 +22,10 @@ from cloudfront_ecs.normalize.connection_values import (
 from cloudfront_ecs.normalize.escapes import (
     ONCE_SINCE,
     agent,
+    decoded,
     header_names,
     headers,
+    headers_named,
     media_type,
     old_agent,
     path,
@@ -46,7 +48,13 @@ from cloudfront_ecs.normalize.moments import (
     time,
 )
 from cloudfront_ecs.normalize.outcomes import status, verdict
-from cloudfront_ecs.normalize.plain import MAX_LONG_DIGITS, absent, integer, text
+from cloudfront_ecs.normalize.plain import (
+    MAX_LONG_DIGITS,
+    PartlyReadError,
+    absent,
+    integer,
+    text,
+)
 
 __all__ = [
     "FRACTION",
@@ -61,6 +69,7 @@ __all__ = [
     "agent",
     "connection_status",
     "date",
+    "decoded",
     "domain",
     "duration",
     "epoch_milliseconds",
@@ -70,6 +79,7 @@ __all__ = [
     "forwarded",
     "header_names",
     "headers",
+    "headers_named",
     "host",
     "http_version",
     "instant",
@@ -99,23 +109,6 @@ __all__ = [
 ]
 
 _MAX_PORT = 65_535
-
-
-class PartlyReadError(ValueError):
-    """Some parts of a list could be read.
-
-    Attributes:
-        whole: The column's text.
-        readable: The column's text without the parts that could not be read.
-        unreadable: Those parts.
-    """
-
-    def __init__(self, message: str, whole: str, readable: str, unreadable: str) -> None:
-        """Keep what can still be used."""
-        super().__init__(message)
-        self.whole = whole
-        self.readable = readable
-        self.unreadable = unreadable
 
 
 def port(value: str) -> int | None:

@@ -8,19 +8,45 @@ Source: CloudFront developer guide, "Standard log file fields" and "Real-time lo
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote_to_bytes
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, unquote_to_bytes
 
-from cloudfront_ecs.normalize.plain import absent
+from cloudfront_ecs.normalize.plain import PartlyReadError, absent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def percent(value: str) -> str | None:
-    """Return the text with its percent-encoding undone once.
-
-    Escapes that are no UTF-8 together stay as they are, so that nothing is lost.
-    """
+    """Return the text with its percent-encoding undone once, see ``decoded``."""
     if absent(value):
         return None
-    return unquote_once(value)
+    return decoded(value)
+
+
+def decoded(value: str) -> str:
+    """Undo percent-encoding once, like ``unquote_once``, where the result tells it all.
+
+    Raises:
+        PartlyReadError: Some escapes are no UTF-8 and stay; nobody could tell them from
+            those that the viewer itself sent (``%FF`` from ``%25FF``).
+    """
+    text = unquote_once(value)
+    if "%" in text and _NOT_ASCII.search(value):
+        readable = _ESCAPES.sub(_utf8_or_encoded, value)
+        if readable != value and not _is_cut(value):
+            raise PartlyReadError("", value, readable)
+    return text
+
+
+def _is_cut(value: str) -> bool:
+    """Say whether only the end is no text, because the log was cut within a character."""
+    return len(value) == _CUT_AT and "\ufffd" not in unquote(_CUT_END.sub("", value))
+
+
+_CUT_AT = 800
+_CUT_END = re.compile(r"(?:%[89A-Fa-f][0-9A-Fa-f]){1,3}\Z")
+_NOT_ASCII = re.compile(r"%[89A-Fa-f][0-9A-Fa-f]")
 
 
 def unquote_once(value: str) -> str:
@@ -41,25 +67,35 @@ _ESCAPES = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 
 
 def _utf8_or_as_it_was(match: re.Match[str]) -> str:
-    escapes = match[0]
+    return "".join(escapes if is_bad else text for escapes, text, is_bad in _characters(match[0]))
+
+
+def _utf8_or_encoded(match: re.Match[str]) -> str:
+    """Return escapes, but those that are no text with their ``%`` encoded."""
+    return "".join(
+        f"%25{escapes[1:]}" if is_bad else escapes for escapes, _, is_bad in _characters(match[0])
+    )
+
+
+def _characters(escapes: str) -> Iterator[tuple[str, str, bool]]:
+    """Yield the escapes of each character, the character, and whether it is none."""
     data = unquote_to_bytes(escapes)
     try:
-        return data.decode("utf-8")
+        text = data.decode("utf-8")
     except UnicodeDecodeError:
-        pass
-    parts: list[str] = []
+        text = data.decode("utf-8", "surrogateescape")
+    else:
+        yield escapes, text, False
+        return
     at = 0
-    for character in data.decode("utf-8", "surrogateescape"):
-        if "\udc80" <= character <= "\udcff":  # a byte that is no text
-            parts.append(escapes[3 * at : 3 * at + 3])
-            at += 1
-        else:
-            parts.append(character)
-            at += len(character.encode("utf-8"))
-    return "".join(parts)
+    for character in text:
+        is_bad = "\udc80" <= character <= "\udcff"  # a byte that is no text
+        width = 3 if is_bad else 3 * len(character.encode("utf-8"))
+        yield escapes[at : at + width], character, is_bad
+        at += width
 
 
-_TWICE_ENCODED = re.compile(r"%25(?:20|22|5C)", re.IGNORECASE)
+_TWICE_ENCODED = re.compile(r"%25(20|22|5C)", re.IGNORECASE)
 _ONCE_ENCODED = re.compile(r"%20|%22|%5C|[^%!-~]", re.IGNORECASE)
 
 
@@ -81,46 +117,64 @@ def old_agent(value: str) -> str | None:
     """
     if absent(value):
         return None
-    once = unquote_once(value)
     if _TWICE_ENCODED.search(value) and not _ONCE_ENCODED.search(value.replace("%25", "")):
-        return unquote_once(once)
-    return once
+        return decoded(_TWICE_ENCODED.sub(r"%\1", value))
+    return decoded(value)
 
 
 def media_type(value: str) -> tuple[str | None, str | None]:
     """Return ``(type/subtype in lower case, the whole text where it differs)``."""
     if absent(value):
         return None, None
-    whole = unquote_once(value)
+    whole = decoded(value)
     short = whole.partition(";")[0].strip().lower()
     return short or None, whole if whole != short else None
 
 
 def path(value: str) -> tuple[str | None, str | None]:
     """Return ``(path, file extension)`` of ``cs-uri-stem``; decoded once, without the dot."""
-    decoded = percent(value)
-    if decoded is None:
+    if absent(value):
         return None, None
-    name = decoded[decoded.rfind("/") + 1 :]
+    text = unquote_once(value)  # ``url.original`` has what cannot be undone
+    name = text[text.rfind("/") + 1 :]
     dot = name.rfind(".")
-    return decoded, name[dot + 1 :] or None if dot > 0 else None
+    return text, name[dot + 1 :] or None if dot > 0 else None
 
 
 def headers(value: str) -> dict[str, str | list[str]] | None:
     """Return request headers by lower-case name; a list where a name repeats.
 
     Headers are split before they are decoded, so that no value can forge a header.
+
+    Raises:
+        PartlyReadError: Something is no header with a name and a value.
     """
     if absent(value):
         return None
     found: dict[str, list[str]] = {}
+    whole = True
     for part in filter(None, re.split("%0A", value, flags=re.IGNORECASE)):
         name, _, rest = part.partition(":")
-        key, content = unquote_once(name).lower(), unquote_once(rest)
-        if key and content:  # an empty header says no more than an absent one
+        try:
+            key, content = decoded(name).lower(), decoded(rest)
+        except PartlyReadError:
+            key = content = ""
+        if key and content:
             found.setdefault(key, []).append(content)
+        else:
+            whole = False
+    if not whole:
+        raise PartlyReadError("", value, _readable_headers(value))
     single = {key: values[0] if len(values) == 1 else values for key, values in found.items()}
     return single or None
+
+
+def _readable_headers(value: str) -> str:
+    """Return the headers that have a name and a value, with nothing that is no text."""
+    text = _ESCAPES.sub(_utf8_or_encoded, value)
+    parts = (part.partition(":") for part in re.split("%0A", text, flags=re.IGNORECASE))
+    # An empty header says no more than an absent one.
+    return "".join(f"{name}:{rest}%0A" for name, _, rest in parts if name and rest) or "-"
 
 
 def header_names(value: str) -> list[str] | None:
@@ -128,7 +182,15 @@ def header_names(value: str) -> list[str] | None:
     if absent(value):
         return None
     parts = re.split("%0A", value, flags=re.IGNORECASE)
-    return [unquote_once(part) for part in parts if part] or None
+    return [decoded(part) for part in parts if part] or None
+
+
+def headers_named(value: str) -> list[str] | None:
+    """Return the names of the headers in ``cs-headers``, as received."""
+    if absent(value):
+        return None
+    parts = re.split("%0A", value, flags=re.IGNORECASE)
+    return [unquote_once(part.partition(":")[0]) for part in parts if part] or None
 
 
 def quoted(value: str) -> str | None:

@@ -6,6 +6,25 @@ MAX_LONG_DIGITS = 18
 """Any number of so many digits fits into a signed 64-bit integer."""
 
 
+class PartlyReadError(ValueError):
+    """A value cannot tell all that its column says, so the document must keep the text.
+
+    Without a message all was read, and only the spelling of it would be lost.
+
+    Attributes:
+        whole: The column's text.
+        readable: A text without the parts that could not be read, which says the rest.
+        unreadable: Those parts.
+    """
+
+    def __init__(self, message: str, whole: str, readable: str, unreadable: str = "") -> None:
+        """Keep what can still be used."""
+        super().__init__(message)
+        self.whole = whole
+        self.readable = readable
+        self.unreadable = unreadable
+
+
 def absent(text: str) -> bool:
     """Say whether the log says that there is no value."""
     return text in ("-", "")

@@ -88,7 +88,7 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 CONVERSIONS = (
     "integer", "percent", "unquote_once", "epoch_seconds", "epoch_milliseconds", "instant",
     "headers", "header_names", "quoted", "quoted_integer", "quoted_number", "flag", "port",
-    "serial_number",
+    "serial_number", "headers_named", "decoded",
 )  # fmt: skip
 MEMOS = (
     "address", "host", "status", "http_version", "media_type", "moment", "ip_version", "domain",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 PLAIN = {
     "text": "({0} if {0} != '-' and {0} else None)",
-    "percent": "(({0} if {0} != '-' and {0} else None) if '%' not in {0} else c_unquote_once({0}))",
+    "percent": "(({0} if {0} != '-' and {0} else None) if '%' not in {0} else c_decoded({0}))",
     "integer": "(None if {0} == '-' else int({0}) if {0}.isdigit() and len({0}) < 16"
     " else c_integer({0}))",
     "port": "(number if {0}.isdigit() and len({0}) < 6 and (number := int({0})) < 65536"
@@ -22,6 +22,9 @@ PLAIN = {
     "seconds": "m_seconds[{0}]",
 }
 """Expressions of conversions that give one value; others are called by name."""
+
+_UNDONE = PLAIN["percent"].replace("c_decoded", "c_unquote_once")
+"""Where ``url.original`` has what cannot be undone."""
 
 COMPOSED = frozenset(
     {
@@ -140,6 +143,7 @@ STATEMENTS = (
     _line("stem", "cs-uri-stem", "stem = {cs-uri-stem}", "standard"),
     _line("query_text", "cs-uri-query", "query_text = {cs-uri-query}"),
     _line("path suffix", "stem", "path, suffix = m_path[stem]"),
+    _line("query", "query_text stem", "query = " + _UNDONE.format("query_text")),
     _line("query", "query_text", "query = " + PLAIN["percent"].format("query_text")),
     _line("original", "mark stem query_text",
           "original = None if path is None"
@@ -158,6 +162,13 @@ STATEMENTS = (
           " else f'{scheme}://{host_text}{path}'"),
     _line("version transport iana alpn", "cs-protocol-version",
           "version, transport, iana, alpn = m_http_version[{cs-protocol-version}]"),
+    _line("header_list", "cs-header-names cs-headers",
+          "header_list = c_header_names({cs-header-names}) or c_headers_named({cs-headers})",
+          "realtime"),
+    _line("header_list", "cs-header-names",
+          "header_list = c_header_names({cs-header-names})", "realtime"),
+    _line("header_list", "cs-headers",
+          "header_list = c_headers_named({cs-headers})", "realtime"),
     # The answer.
     _line("code outcome", "sc-status", "code, outcome = m_status[{sc-status}]"),
     _line("media media_full", "sc-content-type",
@@ -227,6 +238,7 @@ FIELDS = {
     "network.type": "kind",
     "network.forwarded_ip": "forwarded",
     "aws.cloudfront.forwarded_for": "forwarded_text",
+    "aws.cloudfront.request_header_names": "header_list",
     "aws.cloudfront.host": "host_logged",
     "related.ip": "addresses",
     "url.domain": "host_name",
