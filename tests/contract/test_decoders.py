@@ -67,7 +67,9 @@ def decoded(decoder: Decoder, payload: Payload) -> tuple[list[RecordBatch], Payl
 
 
 def accounted(batches: list[RecordBatch]) -> int:
-    return sum(len(each.rows) + len(each.rejects) + each.skipped for each in batches)
+    return sum(
+        len(each.rows) + len(each.rejects) + each.skipped + each.filtered for each in batches
+    )
 
 
 def check(batches: list[RecordBatch]) -> None:
