@@ -27,6 +27,7 @@ NEEDED: dict[tuple[str, str], dict[str, Any]] = {
     ("source", "files"): {"paths": ["{folder}/*.gz"]},
     ("source", "aws_s3"): {"bucket": "logs"},
     ("source", "aws_kinesis"): {"stream": "edge"},
+    ("decoder", "realtime"): {"fields": ["timestamp", "c-ip", "sc-status"]},
     ("sink", "ndjson"): {"path": "{folder}/out.ndjson"},
     ("sink", "elastic"): {"hosts": ["http://127.0.0.1:{port}"]},
     ("sink", "fluentd"): {"servers": ["127.0.0.1:{port}"]},
