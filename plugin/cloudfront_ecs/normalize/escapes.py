@@ -159,7 +159,7 @@ def headers(value: str) -> dict[str, str | list[str]] | None:
             key, content = decoded(name).lower(), decoded(rest)
         except PartlyReadError:
             key = content = ""
-        if key and content:
+        if key and content and "\0" not in key:  # Elasticsearch takes no such name
             found.setdefault(key, []).append(content)
         else:
             whole = False
@@ -181,8 +181,9 @@ def header_names(value: str) -> list[str] | None:
     """Return the names of the request headers as received."""
     if absent(value):
         return None
+    decoded(value)
     parts = re.split("%0A", value, flags=re.IGNORECASE)
-    return [decoded(part) for part in parts if part] or None
+    return [unquote_once(part) for part in parts if part] or None
 
 
 def headers_named(value: str) -> list[str] | None:

@@ -184,7 +184,7 @@ class _Row(msgspec.Struct, frozen=True):
     def readable(self) -> tuple[list[str], list[_Problem]]:
         """Return the columns with what is unreadable made absent, and what was wrong."""
         row = self.batch.rows[self.index]
-        if self.partly is None or not self.batch.plain or row.count(self.partly[0]) > 1:
+        if self.partly is None or not self.batch.plain or row.count(self.partly[0]) != 1:
             return _readable(self.batch.layout, row)
         whole, part, rest, reason = self.partly
         column = self.batch.layout.columns[row.index(whole)]
