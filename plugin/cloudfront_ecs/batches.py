@@ -116,7 +116,8 @@ class RejectedLine:
         reason: One word, listed in the README.
         detail: What was expected and what was found; no content of the line.
         raw: The bytes without line end (at most the first 64 KiB where *length* is set).
-        line: The line number in the object from 1, or None where lines have no number.
+        line: The line number in the object from 1; for messages the number in the message,
+            or None in its first line.
         position: The sequence number of the message it came in, for streams.
         length: The true length in bytes of a line too long to keep.
     """
@@ -161,6 +162,13 @@ class RecordBatch:
     filtered: int = 0
     plain: bool = True
     fitter: RowFitter | None = None
+
+    def place(self, index: int) -> tuple[int | None, str | None]:
+        """Return the line and the position of a record, as a ``RejectedLine`` has them."""
+        number = self.numbers[index]
+        if self.positions is None:
+            return number, None
+        return number + 1 if number else None, self.positions[index]
 
 
 class RowFitter(Protocol):

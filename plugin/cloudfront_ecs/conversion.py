@@ -39,14 +39,9 @@ class Trace:
         if document_id not in ids:
             return None
         batch, index = self.batch, self.indexes[ids.index(document_id)]
-        streamed = batch.positions is not None
-        return RejectedLine(
-            reason="rejected",
-            detail="",
-            raw=batch.lines[index].encode("utf-8", "surrogateescape"),
-            line=None if streamed else batch.numbers[index],
-            position=batch.positions[index] if batch.positions is not None else None,
-        )
+        number, position = batch.place(index)
+        raw = batch.lines[index].encode("utf-8", "surrogateescape")
+        return RejectedLine("rejected", "", raw, number, position)
 
 
 @dataclass(slots=True)

@@ -39,6 +39,7 @@ def test_a_letter_has_the_documented_form(tmp_path: Path) -> None:
         "reason": "columns",
         "detail": "33 columns expected, 2 found",
         "source": {"file": "/logs/a.gz", "line": 12},
+        "identity": ["file", "a.gz"],
         "raw": base64.b64encode(b"bad\tline").decode(),
         "attempts": 1,
     }

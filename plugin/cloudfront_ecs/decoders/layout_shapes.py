@@ -1,8 +1,8 @@
 """What the values of real-time columns look like: evidence against a layout.
 
-Only what CloudFront itself writes is evidence.  Text of viewers and origins (headers, paths,
-CMCD) can look like anything, so no such column ever speaks against a layout: a request
-must not be able to choose how its record is read.
+Only what CloudFront itself writes is evidence against a layout.  Text of viewers and origins
+(headers, paths, CMCD) can look like anything: a request must not be able to choose how its
+record is read.
 Source: CloudFront developer guide, "Real-time logs", "Fields".
 """
 
@@ -66,6 +66,44 @@ No pattern takes a tab.  Three columns are never absent; ``-`` or nothing may st
 others.
 """
 
+TYPICAL = {
+    "cs-method": r"[A-Z]{3,10}",
+    "cs-host": r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+(?::\d{1,5})?|\[?[0-9A-Fa-f:]+\]?(?::\d{1,5})?",
+    "cs-uri-stem": r"[/*][^\t]*",
+    "cs-user-agent": r"(?!https?:)[A-Za-z(][^\t]*[/(%][^\t]*",
+    "cs-referer": r"(?:https?|android-app):[^\t]*",
+    "cs-cookie": r"[^\t=/:]+=[^\t]*",
+    "cs-uri-query": r"(?!/)[^\t]*=[^\t]*",
+    "x-forwarded-for": r"(?=[^\t]*\d)(?=[^\t]*[.:])[0-9A-Za-z.:,%\[\]\\ -]+",
+    "sc-content-type": r"[A-Za-z]+/[A-Za-z0-9.+-]+(?:;[^\t]*)?",
+    "cs-accept-encoding": r"[a-z*][a-z0-9*,;=.%-]*",
+    "cs-accept": r"[A-Za-z*]+/[A-Za-z*][^\t]*",
+    "cache-behavior-path-pattern": r"\*|[^\t]*[/*][^\t]*",
+    "cs-headers": r"[A-Za-z0-9_-]+:[^\t]*",
+    "cs-header-names": r"[A-Za-z0-9_-]+%0A[^\t:/]*",
+    "cmcd-content-id": r"%22[^\t]*|[\w.-]{6,}",
+    "cmcd-next-object-request": r"(?:%22)?[^\t]*[./][^\t]*",
+    "cmcd-next-range-request": r"(?:%22)?\d*-\d*(?:%22)?",
+    "cmcd-object-type": r"m|a|v|av|i|c|tt|k|o",
+    "cmcd-streaming-format": r"[dhso]",
+    "cmcd-session-id": r"(?:%22)?[\w.-]{8,64}(?:%22)?",
+    "cmcd-stream-type": r"[vl]",
+    "distribution-tenant-id": r"dt_[A-Za-z0-9]+",
+    "connection-id": r"[A-Za-z0-9_-]{8,128}={0,2}",
+    "viewer-request-log-data": r"[^\t]*[=:{%][^\t]*",
+    "viewer-response-log-data": r"[^\t]*[=:{%][^\t]*",
+    **dict.fromkeys(("cmcd-buffer-starvation", "cmcd-startup"), r"true|false|[01]|bs|su|\?[01]"),
+    **dict.fromkeys(
+        (
+            "cmcd-encoded-bitrate", "cmcd-buffer-length", "cmcd-object-duration", "cmcd-deadline",
+            "cmcd-measured-throughput", "cmcd-playback-rate",
+            "cmcd-requested-maximum-throughput", "cmcd-top-bitrate", "cmcd-version",
+        ),
+        r"\d{1,9}(?:\.\d{1,9})?",
+    ),
+}  # fmt: skip
+"""What the text of viewers and origins mostly looks like.  No single record is judged by it."""
+
 _ANY = r"[^\t]*"
 
 
@@ -82,18 +120,29 @@ def line_shape(columns: tuple[str, ...]) -> Callable[[str], object]:
     return re.compile("\t".join(parts), re.ASCII).fullmatch
 
 
-def misshapen(columns: Sequence[str], row: Sequence[str], at: Iterable[int]) -> bool:
-    """Say whether a text at one of the positions *at* cannot stand in its column."""
-    return any(not shape(columns[index])(row[index]) for index in at)
+@cache
+def typical_shape(column: str) -> Callable[[str], object]:
+    """Return what says whether a text is usual in *column*."""
+    pattern = f"{TYPICAL[column]}|-|" if column in TYPICAL else SHAPES.get(column, _ANY)
+    return re.compile(pattern, re.ASCII).fullmatch
 
 
-def other_layout_fits(columns: tuple[str, ...], row: Sequence[str]) -> bool:
-    """Say whether a record could be one of other columns than *columns*.
+def misshapen(columns: Sequence[str], row: Sequence[str], at: Iterable[int]) -> list[str]:
+    """Return the columns at the positions *at* whose text cannot stand in them."""
+    return [columns[index] for index in at if not shape(columns[index])(row[index])]
 
-    AWS's order is fixed, so it is enough to give each text the first column it can stand
-    in: if that fails, no choice of columns would do.  A record that no layout at all
-    explains has an odd value; one that another layout explains may be of that layout.
+
+def out_of_place(columns: tuple[str, ...], row: Sequence[str]) -> list[str]:
+    """Return the columns with texts of another layout; none where there may be no other.
+
+    AWS's order is fixed, so it is enough to give each text the first column in which it is
+    usual: if that fails, no choice of columns would do, and what cannot stand in its column
+    is only an odd value.
     """
+    present = [index for index, text in enumerate(row) if text not in ("-", "")]
+    found = misshapen(columns, row, present)
+    if not found:
+        return []
     order = iter(realtime_columns())
-    found = tuple(next((name for name in order if shape(name)(text)), None) for text in row)
-    return None not in found and found != columns
+    places = [next((name for name in order if typical_shape(name)(text)), None) for text in row]
+    return [] if None in places else found

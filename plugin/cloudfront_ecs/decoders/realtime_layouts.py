@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cloudfront_ecs.batches import RejectedLine
-from cloudfront_ecs.decoders.layout_shapes import line_shape, misshapen, other_layout_fits, shape
+from cloudfront_ecs.decoders.layout_shapes import line_shape, misshapen, out_of_place, shape
+from cloudfront_ecs.normalize.normalized import refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cloudfront_ecs.batches import Layout
+    from cloudfront_ecs.batches import Layout, RecordBatch, RejectedLine
     from cloudfront_ecs.decoders.layout_history import KnownLayout
 
 
@@ -27,14 +27,9 @@ class Misfit:
     reason: str
     detail: str
 
-    def refused(self, line: str, number: int, position: str | None) -> RejectedLine:
-        """Return the record refused, with its bytes and its place."""
-        raw = line.encode("utf-8", "surrogateescape")
-        if position is not None:  # the first line of a message needs no number
-            return RejectedLine(
-                self.reason, self.detail, raw, number + 1 if number else None, position
-            )
-        return RejectedLine(self.reason, self.detail, raw, number)
+    def refused(self, batch: RecordBatch, index: int) -> RejectedLine:
+        """Return a record refused, with its bytes and its place."""
+        return refused(batch, index, self.reason, self.detail)
 
 
 Choice = tuple["Layout", list[str]]
@@ -91,9 +86,11 @@ class KnownLayouts:
         if len({each.layout.columns for each, _ in fitting}) != 1:
             return _undecided(choices, fitting)
         chosen, texts = _in_force(fitting)
-        columns = chosen.layout.columns
-        if not line_shape(columns)("\t".join(texts)) and other_layout_fits(columns, texts):
-            return Misfit("layout", f"its values do not fit the {len(columns)} columns expected")
+        wrong = foreign_texts(chosen.layout.columns, line, texts)
+        if wrong:
+            names = ", ".join(wrong)
+            detail = f"{len(wrong)} columns cannot be read, so the layout is another: {names}"
+            return Misfit("layout", detail)
         return chosen.layout, texts
 
     def _in_time(
@@ -131,6 +128,11 @@ class KnownLayouts:
         return f"{max(bounds):014.3f}"
 
 
+def foreign_texts(columns: tuple[str, ...], line: str, row: Sequence[str]) -> list[str]:
+    """Return the columns of a record that hold texts of another layout; quick if all is well."""
+    return [] if line_shape(columns)(line) else out_of_place(columns, row)
+
+
 def _differing(layouts: Sequence[Layout]) -> tuple[int, ...]:
     """Return the positions at which layouts of one width have different columns."""
     columns = [layout.columns for layout in layouts]
@@ -162,5 +164,5 @@ def _undecided(
     if not fitting:
         return Misfit("layout", f"none of {count} fits its values")
     sets = [set(columns) for columns in known]
-    names = set.union(*sets) - set.intersection(*sets)
+    names = sets[0].union(*sets) - sets[0].intersection(*sets)
     return Misfit("layout", f"{count} may be meant, which differ in {', '.join(sorted(names))}")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloudfront_ecs.batches import RecordBatch, RejectedLine
-from cloudfront_ecs.decoders.layout_shapes import line_shape, misshapen, other_layout_fits
+from cloudfront_ecs.decoders.layout_shapes import line_shape
 from cloudfront_ecs.decoders.lines import NO_LAYOUT
-from cloudfront_ecs.decoders.realtime_layouts import Misfit
+from cloudfront_ecs.decoders.realtime_layouts import Misfit, foreign_texts
 from cloudfront_ecs.decoders.rows import split_rows
 
 if TYPE_CHECKING:
@@ -86,11 +86,8 @@ class StreamRows:
         Text of viewers that cannot be read says nothing, nor does a value that no other
         layout would explain either: that costs its own field only.
         """
-        columns, line = batch.layout.columns, batch.lines[index]
-        if line_shape(columns)(line):
-            return False
-        row = line.split("\t")
-        return misshapen(columns, row, range(len(row))) and other_layout_fits(columns, row)
+        line = batch.lines[index]
+        return bool(foreign_texts(batch.layout.columns, line, line.split("\t")))
 
     def refitted(self, batch: RecordBatch) -> Iterator[RecordBatch]:
         """Yield the records of *batch* by layout, each judged by itself."""
@@ -107,9 +104,7 @@ class StreamRows:
             if choice is None:
                 continue
             if isinstance(choice, Misfit):
-                position = batch.positions[index] if batch.positions is not None else None
-                line = batch.lines[index]
-                rejects.append(choice.refused(line, batch.numbers[index], position))
+                rejects.append(choice.refused(batch, index))
                 continue
             layout, row = choice
             indexes, rows = groups.setdefault(layout, ([], []))

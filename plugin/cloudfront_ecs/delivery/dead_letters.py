@@ -47,10 +47,13 @@ class DeadLetter:
             "reason": self.rejected.reason,
             "detail": self.rejected.detail,
             "source": place_of(self.origin, self.rejected),
+            "identity": list(self.origin.identity),
             "raw": base64.b64encode(self.rejected.raw).decode("ascii"),
             "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "attempts": self.attempts,
         }
+        if self.origin.content_identity:
+            letter["content_identity"] = True
         if self.rejected.length is not None:
             letter["length"] = self.rejected.length
         if self.sink is not None:
@@ -61,7 +64,10 @@ class DeadLetter:
 
 
 def place_of(origin: Origin, rejected: RejectedLine) -> dict[str, Any]:
-    """Return where a refused line stood, in the terms of its source."""
+    """Return where a refused line stood, in the terms of its source.
+
+    With ``identity`` beside it this is all that the id of a document is made of.
+    """
     place: dict[str, Any] = {}
     if origin.s3 is not None and origin.s3.bucket is not None and origin.s3.object is not None:
         place = {"bucket": origin.s3.bucket.name, "key": origin.s3.object.key}

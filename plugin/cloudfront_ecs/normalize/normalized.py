@@ -33,10 +33,6 @@ class NormalizedBatch:
 
 def refused(batch: RecordBatch, index: int, reason: str, detail: str) -> RejectedLine:
     """Return the record at *index* refused, with its bytes and its place."""
-    return RejectedLine(
-        reason=reason,
-        detail=detail,
-        raw=batch.lines[index].encode("utf-8", "surrogateescape"),
-        line=None if batch.positions is not None else batch.numbers[index],
-        position=None if batch.positions is None else batch.positions[index],
-    )
+    number, position = batch.place(index)
+    raw = batch.lines[index].encode("utf-8", "surrogateescape")
+    return RejectedLine(reason, detail, raw, number, position)
