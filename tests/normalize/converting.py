@@ -177,7 +177,8 @@ def flat(document: Document) -> dict[str, Any]:
     """Return a document as JSON has it, with dotted names, without ``event.created``."""
     found: dict[str, Any] = {}
     _flatten(msgspec.json.decode(msgspec.json.encode(document.body)), "", found)
-    found.pop("event.created")
+    if found.pop("event.created") == found["@timestamp"]:  # nothing else told the time
+        found["@timestamp"] = "when it was read"
     return found
 
 

@@ -214,12 +214,12 @@ STATEMENTS = (
     _line("not_before not_after", "clientLeafCertValidity",
           "not_before, not_after = m_validity[{clientLeafCertValidity}]", "connection"),
     # It was an authentication where a certificate was shown, or where it was what failed.
-    _line("categories", "judged outcome subject",
+    _line("shown", "subject serial", "shown = subject or serial", "connection"),
+    _line("shown", "subject", "shown = subject", "connection"),
+    _line("shown", "serial", "shown = serial", "connection"),
+    _line("categories", "judged outcome shown",
           "categories = ['network', 'authentication']"
-          " if judged or (outcome == 'success' and subject) else ['network']", "connection"),
-    _line("categories", "judged outcome serial",
-          "categories = ['network', 'authentication']"
-          " if judged or (outcome == 'success' and serial) else ['network']", "connection"),
+          " if judged or (outcome == 'success' and shown) else ['network']", "connection"),
     _line("categories", "judged",
           "categories = ['network', 'authentication'] if judged else ['network']", "connection"),
 )  # fmt: skip
