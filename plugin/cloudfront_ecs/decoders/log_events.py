@@ -99,20 +99,20 @@ def _entries_of(value: Any, line: str, before: int) -> list[Entry] | None:
 
 
 def _entry_of(event: Any, around: dict[str, Any], place: int) -> Entry:
-    whole = around | event if isinstance(event, dict) else {}
-    group, stream = _text_of(whole, _GROUPS), _text_of(whole, _STREAMS)
+    own = event if isinstance(event, dict) else {}
+    group = _text_of(own, _GROUPS) or _text_of(around, _GROUPS)
+    stream = _text_of(own, _STREAMS) or _text_of(around, _STREAMS)
     kept: dict[str, Any] = {"messageType": _DATA, "logEvents": [event]}
     kept |= {"logGroup": group} if group else {}
     kept |= {"logStream": stream} if stream else {}
     line = json.dumps(kept)
-    if not any(isinstance(whole.get(name), str) for name in _MESSAGES):
+    if not any(isinstance(own.get(name), str) for name in _MESSAGES):
         return Entry(line, problem="an event without a message")
-    text = _text_of(whole, _MESSAGES)
     return Entry(
         line,
-        text.removesuffix("\n").removesuffix("\r"),
-        _text_of(whole, _TIMES),
-        _text_of(event, _IDS) or f"#{place}",
+        _text_of(own, _MESSAGES).removesuffix("\n").removesuffix("\r"),
+        _text_of(own, _TIMES),
+        _text_of(own, _IDS) or f"#{place}",
         group[group.find("/") :] if "/" in group else group,  # a query gives account:group
         stream,
     )
