@@ -174,7 +174,12 @@ def _readable_headers(value: str) -> str:
     text = _ESCAPES.sub(_utf8_or_encoded, value)
     parts = (part.partition(":") for part in re.split("%0A", text, flags=re.IGNORECASE))
     # An empty header says no more than an absent one.
-    return "".join(f"{name}:{rest}%0A" for name, _, rest in parts if name and rest) or "-"
+    kept = (
+        f"{name}:{rest}%0A"
+        for name, _, rest in parts
+        if name and rest and "\0" not in unquote_once(name)
+    )
+    return "".join(kept) or "-"
 
 
 def header_names(value: str) -> list[str] | None:
