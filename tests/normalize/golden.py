@@ -19,6 +19,7 @@ from normalize.converting import convert
 
 if TYPE_CHECKING:
     from cloudfront_ecs.adapters import Decoder
+    from cloudfront_ecs.batches import Origin
     from normalize.converting import Outcome
 
 DATA = Path(__file__).parent.parent / "data"
@@ -30,12 +31,12 @@ def name_of(log: Path) -> str:
     return f"{log.parent.name}-{log.stem}"
 
 
-def outcome_of(log: Path) -> Outcome:
+def outcome_of(log: Path, origin: Origin | None = None) -> Outcome:
     """Convert a golden log as it asks to be."""
     fields, decoder = log.with_suffix(".fields"), log.with_suffix(".toml")
     columns = fields.read_text("utf-8").split() if fields.exists() else ()
     chosen = decoder_of(decoder) if decoder.exists() else None
-    return convert(log.read_bytes(), columns, decoder=chosen)
+    return convert(log.read_bytes(), columns, decoder=chosen, origin=origin)
 
 
 @cache
