@@ -110,6 +110,10 @@ def _is_long(value: object) -> bool:
     return type(value) is int and _LEAST <= value <= _MOST
 
 
+def _is_byte(value: object) -> bool:
+    return type(value) is int and -128 <= value < 128
+
+
 def _is_number(value: object) -> bool:
     return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
 
@@ -155,6 +159,7 @@ def _is_point(value: object) -> bool:
 
 _FITS: dict[str, Callable[[object], bool]] = {
     "boolean": _is_boolean,
+    "byte": _is_byte,
     "constant_keyword": _is_text,
     "date": _is_date,
     "double": _is_number,
