@@ -37,6 +37,7 @@ BUILT_IN = (
     "cloudfront_ecs.decoders.parquet",
     "cloudfront_ecs.decoders.connection",
     "cloudfront_ecs.decoders.functions",
+    "cloudfront_ecs.decoders.cloudtrail",
     "cloudfront_ecs.transforms.user_agent",
     "cloudfront_ecs.sinks.ndjson",
     "cloudfront_ecs.sinks.elastic",

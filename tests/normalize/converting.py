@@ -12,6 +12,7 @@ from cloudfront_ecs.conversion import Conversion
 from cloudfront_ecs.decoders.auto import AutoDecoder, AutoOptions
 from cloudfront_ecs.decoders.realtime import RealtimeDecoder, RealtimeOptions
 from cloudfront_ecs.normalize.layouts import legacy_columns
+from normalize import api_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -120,6 +121,7 @@ VALUES = {
     "clientLeafCertIssuer": "C=US, ST=WA, L=Seattle, O=Example, CN=ca.example.com",
     "clientLeafCertValidity": "NotBefore=2025-06-05T23:28:21Z;NotAfter=2026-06-05T23:28:21Z",
     "connectionLogCustomData": "REVOKED:00:b1",
+    **api_values.VALUES,
 }
 """A valid value of every column."""
 

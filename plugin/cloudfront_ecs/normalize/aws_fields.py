@@ -5,6 +5,11 @@ The names are this project's and Elastic's; every leaf stands in ``mappings/fiel
 
 from __future__ import annotations
 
+from cloudfront_ecs.normalize.cloudtrail_fields import (  # noqa: TC001 - msgspec reads them
+    Change,
+    CloudTrail,
+    Invalidation,
+)
 from cloudfront_ecs.normalize.object import Object
 
 
@@ -123,6 +128,8 @@ class CloudFront(Object, frozen=True):
     sampling_weight: float | None = None
     cmcd: Cmcd | None = None
     function: EdgeFunction | None = None
+    change: Change | None = None
+    invalidation: Invalidation | None = None
     other: dict[str, str] | None = None
 
 
@@ -133,3 +140,4 @@ class Aws(Object, frozen=True):
     s3: AwsS3 | None = None
     kinesis: Kinesis | None = None
     cloudwatch: CloudWatch | None = None
+    cloudtrail: CloudTrail | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from cloudfront_ecs.normalize.api.events import api_documents
 from cloudfront_ecs.normalize.function_log import function_documents
 
 if TYPE_CHECKING:
@@ -30,5 +31,5 @@ class Builder(Protocol):
         """
 
 
-BUILDERS: Mapping[str, Builder] = {"function": function_documents}
+BUILDERS: Mapping[str, Builder] = {"api": api_documents, "function": function_documents}
 """The builder of each such log."""

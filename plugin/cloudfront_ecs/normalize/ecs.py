@@ -46,6 +46,7 @@ class Endpoint(Object, frozen=True, rename={"autonomous_system": "as"}):
     bytes: int | None = None
     geo: Geo | None = None
     autonomous_system: AutonomousSystem | None = None
+    domain: str | None = None
 
 
 class Server(Object, frozen=True):
@@ -175,11 +176,20 @@ class UserAgent(Object, frozen=True):
     os: OperatingSystem | None = None
 
 
+class User(Object, frozen=True):
+    """``user``: who called the API."""
+
+    id: str | None = None
+    name: str | None = None
+    domain: str | None = None
+
+
 class Related(Object, frozen=True):
-    """``related``: every address and host of the document, without repeats."""
+    """``related``: every address, host and user of the document, without repeats."""
 
     ip: list[str] | None = None
     hosts: list[str] | None = None
+    user: list[str] | None = None
 
 
 class Event(Object, frozen=True):
@@ -272,6 +282,7 @@ class EcsDocument(msgspec.Struct, omit_defaults=True, gc=False, rename={"timesta
     http: Http | None = None
     tls: Tls | None = None
     network: Network | None = None
+    user: User | None = None
     user_agent: UserAgent | None = None
     observer: Observer | None = None
     related: Related | None = None

@@ -1,0 +1,1 @@
+"""CloudTrail events of CloudFront become documents: who did what to which distribution."""
