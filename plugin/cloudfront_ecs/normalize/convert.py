@@ -30,6 +30,7 @@ from cloudfront_ecs.normalize.escapes import (
     old_agent,
     path,
     percent,
+    query,
     quoted,
     unquote_once,
 )
@@ -92,6 +93,7 @@ __all__ = [
     "path",
     "percent",
     "port",
+    "query",
     "quoted",
     "quoted_integer",
     "quoted_number",

@@ -131,11 +131,16 @@ def media_type(value: str) -> tuple[str | None, str | None]:
     return short or None, whole if whole != short else None
 
 
+def query(value: str) -> str | None:
+    """Return a query decoded once; ``url.original`` has the escapes that are no text."""
+    return None if absent(value) else unquote_once(value)
+
+
 def path(value: str) -> tuple[str | None, str | None]:
     """Return ``(path, file extension)`` of ``cs-uri-stem``; decoded once, without the dot."""
     if absent(value):
         return None, None
-    text = unquote_once(value)  # ``url.original`` has what cannot be undone
+    text = unquote_once(value)  # as in a query
     name = text[text.rfind("/") + 1 :]
     dot = name.rfind(".")
     return text, name[dot + 1 :] or None if dot > 0 else None

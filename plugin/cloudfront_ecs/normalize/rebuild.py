@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from cloudfront_ecs.normalize.as_logged import FORWARDED_FOR, NOT_UTF8, unescaped
-from cloudfront_ecs.normalize.escapes import ONCE_SINCE, old_agent, path, percent
+from cloudfront_ecs.normalize.escapes import ONCE_SINCE, old_agent, path, unquote_once
 from cloudfront_ecs.normalize.layouts import rows_by_column
 from cloudfront_ecs.normalize.rebuild_texts import (
     ABSENT,
@@ -198,7 +198,7 @@ class _Record:
         wanted = self.field("url.path")
         for mark in re.finditer(r"\?", original):
             stem, rest = original[: mark.start()], original[mark.end() :]
-            if percent(rest) == query and path(stem)[0] == wanted:
+            if unquote_once(rest) == query and path(stem)[0] == wanted:
                 return stem, rest
         return original, encoded(query)
 

@@ -93,8 +93,12 @@ def header_lines(headers: Mapping[str, str | list[str]], names: Sequence[str]) -
     if not lines:
         return ABSENT
     *complete, (name, last) = lines
-    head = "".join(f"{encoded(name)}:{encoded(value)}{_LINE_END}" for name, value in complete)
-    return _cut(f"{head}{encoded(name)}:", last)
+    head = "".join(f"{_named(name)}{encoded(value)}{_LINE_END}" for name, value in complete)
+    return _cut(head + _named(name), last)
+
+
+def _named(name: str) -> str:
+    return encoded(name).replace(":", "%3A") + ":"
 
 
 def _cut(head: str, last: str) -> str:

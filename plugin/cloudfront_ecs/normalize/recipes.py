@@ -14,6 +14,7 @@ from dataclasses import dataclass
 PLAIN = {
     "text": "({0} if {0} != '-' and {0} else None)",
     "percent": "(({0} if {0} != '-' and {0} else None) if '%' not in {0} else c_decoded({0}))",
+    "query": "(({0} if {0} != '-' and {0} else None) if '%' not in {0} else c_unquote_once({0}))",
     "integer": "(None if {0} == '-' else int({0}) if {0}.isdigit() and len({0}) < 16"
     " else c_integer({0}))",
     "port": "(number if {0}.isdigit() and len({0}) < 6 and (number := int({0})) < 65536"
@@ -22,9 +23,6 @@ PLAIN = {
     "seconds": "m_seconds[{0}]",
 }
 """Expressions of conversions that give one value; others are called by name."""
-
-_UNDONE = PLAIN["percent"].replace("c_decoded", "c_unquote_once")
-"""Where ``url.original`` has what cannot be undone."""
 
 COMPOSED = frozenset(
     {
@@ -143,11 +141,10 @@ STATEMENTS = (
     _line("stem", "cs-uri-stem", "stem = {cs-uri-stem}", "standard"),
     _line("query_text", "cs-uri-query", "query_text = {cs-uri-query}"),
     _line("path suffix", "stem", "path, suffix = m_path[stem]"),
-    _line("query", "query_text stem", "query = " + _UNDONE.format("query_text")),
-    _line("query", "query_text", "query = " + PLAIN["percent"].format("query_text")),
+    _line("query", "query_text", "query = " + PLAIN["query"].format("query_text")),
     _line("original", "mark stem query_text",
-          "original = None if path is None"
-          " else {cs-uri-stem} if mark or query_text == '-' or not query_text"
+          "original = {cs-uri-stem} if mark else None if path is None"
+          " else {cs-uri-stem} if query_text == '-' or not query_text"
           " else f'{stem}?{query_text}'"),
     _line("original", "stem query_text",
           "original = (stem if query_text == '-' or not query_text else f'{stem}?{query_text}')"
