@@ -16,6 +16,7 @@ from cloudfront_ecs.adapters import AdapterContext
 from cloudfront_ecs.options import parse
 from cloudfront_ecs.plugins import load_plugins
 from normalize.converting import convert
+from normalize.parquet_files import parquet_of
 
 if TYPE_CHECKING:
     from cloudfront_ecs.adapters import Decoder
@@ -36,7 +37,14 @@ def outcome_of(log: Path, origin: Origin | None = None) -> Outcome:
     fields, decoder = log.with_suffix(".fields"), log.with_suffix(".toml")
     columns = fields.read_text("utf-8").split() if fields.exists() else ()
     chosen = decoder_of(decoder) if decoder.exists() else None
-    return convert(log.read_bytes(), columns, decoder=chosen, origin=origin)
+    return convert(bytes_of(log), columns, decoder=chosen, origin=origin)
+
+
+def bytes_of(log: Path) -> bytes:
+    """Return the bytes that are converted; those of Parquet are written down as text."""
+    if log.parent.name == "v2_parquet":
+        return parquet_of(log.read_text("utf-8"))
+    return log.read_bytes()
 
 
 @cache
