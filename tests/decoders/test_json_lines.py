@@ -134,6 +134,12 @@ def test_escapes_and_text_that_is_not_ascii_are_read() -> None:
     assert body["user_agent.original"] == 'café "x" café'
 
 
+def test_half_a_character_stands_as_its_escape() -> None:
+    [body] = read(b'{"timestamp": "1768507267", "cs(User-Agent)": "a\\ud800b"}').bodies
+
+    assert body["user_agent.original"] == "a\\ud800b"
+
+
 @pytest.mark.parametrize("bad", [b"\xff", b"\\udcff"])
 def test_bytes_that_are_no_text_cost_only_their_own_field(bad: bytes) -> None:
     outcome = read(written(FEW).replace(b"curl", bad))

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 NOT_LINES = frozenset({"parquet", "cloudtrail"})
 """Decoders of formats in which a record is not a line."""
 
+_ROWS = frozenset({"auto", "standard", "realtime", "connection"})
+"""Decoders of rows: a line is one record, whatever stands in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -33,6 +36,8 @@ class Sample:
         decoder: Open, to be used for any number of payloads.
         header: The lines before the first record, with line ends.
         lines: The others, without line ends.
+        lined: Whether every line with something in it is a record at least; two JSON objects
+            on a line are two.
         exact: Whether every line is a record, a header or blank.
     """
 
@@ -40,6 +45,7 @@ class Sample:
     decoder: Decoder
     header: bytes
     lines: tuple[bytes, ...]
+    lined: bool
     exact: bool
 
 
@@ -48,10 +54,15 @@ def decoder_kinds() -> list[str]:
     return sorted(load_plugins().decoders)
 
 
+_OWN = {"connection": "connection", "cloudtrail": "api", "functions": "function"}
+"""The folder of golden logs for decoders that would read others as well, but as junk."""
+
+
 @cache
 def samples(kind: str) -> tuple[Sample, ...]:
     """Return the golden logs from which a decoder of *kind* makes documents."""
-    found = tuple(sample for log in LOGS for sample in _samples(kind, log))
+    own = [log for log in LOGS if log.parent.name == _OWN.get(kind, log.parent.name)]
+    found = tuple(sample for log in own for sample in _samples(kind, log))
     assert found, f"no golden log is for the decoder {kind!r}"
     return found
 
@@ -63,13 +74,17 @@ def _samples(kind: str, log: Path) -> Iterator[Sample]:
         return
     binary = b"\0" in data[:64] or data.startswith((b"PAR1", b"\x1f\x8b"))
     if binary or _spans_lines(data):
-        yield Sample(name_of(log), decoder, b"", (data.removesuffix(b"\n"),), exact=False)
+        yield Sample(
+            name_of(log), decoder, b"", (data.removesuffix(b"\n"),), lined=False, exact=False
+        )
         return
     lines = data.split(b"\n")
     first = next((at for at, line in enumerate(lines) if line and not line.startswith(b"#")), 0)
     header = b"".join(line + b"\n" for line in lines[:first])
     records = tuple(line for line in lines[first:] if line)
-    yield Sample(name_of(log), decoder, header, records, exact=kind not in NOT_LINES)
+    lined = kind not in NOT_LINES
+    exact = kind in _ROWS and not data.lstrip().startswith((b"{", b"["))
+    yield Sample(name_of(log), decoder, header, records, lined=lined, exact=exact)
 
 
 def _spans_lines(data: bytes) -> bool:

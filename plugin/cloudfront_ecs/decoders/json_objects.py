@@ -7,6 +7,7 @@ for what is absent, keys in any order.  Lines in a row with the same keys make o
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -120,9 +121,19 @@ def _refuse(name: str) -> None:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return str(value)  # digits become plain text: encoders take no other kind
-    return "-" if value is None else _json(value)
+    if value is None:
+        return "-"
+    # Digits become plain text: encoders take no other kind.
+    text = str(value) if isinstance(value, str) else _json(value)
+    return text if text.isascii() else _HALF.sub(_escape, text)
+
+
+_HALF = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+"""Half a character that JSON may escape and no text can hold; the others stand for bytes."""
+
+
+def _escape(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
 
 
 def _json(value: Any) -> str:
