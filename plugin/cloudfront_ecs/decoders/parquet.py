@@ -25,7 +25,7 @@ import msgspec
 from cloudfront_ecs.adapters import DecoderSpec
 from cloudfront_ecs.batches import Layout, RecordBatch
 from cloudfront_ecs.decoders.lines import KEPT_BYTES, message_blocks, text_of
-from cloudfront_ecs.decoders.rows import TAB, SplitRows
+from cloudfront_ecs.decoders.rows import TAB, TabRows
 from cloudfront_ecs.decoders.standard import MOST_COLUMNS
 from cloudfront_ecs.errors import ConfigError, PayloadError
 from cloudfront_ecs.hookspecs import hookimpl
@@ -96,7 +96,7 @@ class ParquetDecoder:
                 text = _text(arrow, batch)
                 lines = text.split("\n")
                 numbers = range(number, number + len(lines))
-                yield RecordBatch(layout, SplitRows(lines), lines, numbers, plain=text.isascii())
+                yield RecordBatch(layout, TabRows(lines), lines, numbers, plain=text.isascii())
                 number += len(lines)
         except (arrow.core.ArrowException, OSError, ValueError, OverflowError) as error:
             said = " ".join(str(error).split())[:_LONGEST_REASON]

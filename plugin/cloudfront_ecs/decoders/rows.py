@@ -31,7 +31,7 @@ class SplitRows(Sequence[list[str]]):
     nearest cache; a list of them all does not.
     """
 
-    def __init__(self, lines: list[str], delimiter: str = TAB) -> None:
+    def __init__(self, lines: list[str], delimiter: str) -> None:
         """Stand for the rows of *lines*."""
         self._lines, self._delimiter = lines, delimiter
 
@@ -54,6 +54,14 @@ class SplitRows(Sequence[list[str]]):
         return self._lines[index].split(self._delimiter)
 
 
+class TabRows(SplitRows):
+    """The columns of lines split at tabs, so that no value holds one."""
+
+    def __init__(self, lines: list[str]) -> None:
+        """Stand for the rows of *lines*."""
+        super().__init__(lines, TAB)
+
+
 def split_rows(
     layout: Layout,
     lines: list[str],
@@ -68,7 +76,7 @@ def split_rows(
     Rows of another width come to light when they are converted, and ``refitted`` then judges
     them: counting the columns of every line first would take a twentieth of all time.
     """
-    rows = SplitRows(lines, delimiter)
+    rows = TabRows(lines) if delimiter == TAB else SplitRows(lines, delimiter)
     batch = RecordBatch(layout, rows, lines, numbers, positions, plain=plain)
     if len(layout.columns) > 1:
         yield batch
