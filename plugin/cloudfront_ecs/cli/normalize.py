@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from cloudfront_ecs.adapters import AdapterContext
 from cloudfront_ecs.cli.ending import OK, REJECTED, tell
@@ -17,6 +16,7 @@ from cloudfront_ecs.cli.progress import counting
 from cloudfront_ecs.collector import calm_collector
 from cloudfront_ecs.conversion import Conversion
 from cloudfront_ecs.delivery.dead_letters import DeadLetter
+from cloudfront_ecs.encoding import json_lines
 from cloudfront_ecs.options import describe, parse
 from cloudfront_ecs.plugins import Plugins, load_plugins
 
@@ -85,13 +85,13 @@ def normalize(
     pipe each document comes out as soon as its line is complete.
     """
     plugins = load_plugins()
-    decoder = _decoder(plugins, format_, _names(fields), delimiter.replace("\\t", "\t"))
+    decoder = decoder_for(plugins, format_, names_of(fields), delimiter.replace("\\t", "\t"))
     transforms: list[Transform] = []
     if user_agent:
         spec = plugins.transforms["user_agent"]
         transforms.append(spec.open(spec.options(), AdapterContext("user_agent")))
     conversion = Conversion(decoder, transforms, original=original)
-    source = _source(plugins, files or ("-",))
+    source = files_source(plugins, files or ("-",))
     calm_collector()
     with ExitStack() as opened:
         opened.callback(source.close)
@@ -126,11 +126,8 @@ def _opened(rejects: Path) -> IO[bytes]:
 def _write_out(part: Converted) -> None:
     if part.documents:
         out = sys.stdout.buffer
-        out.write(_ENCODER.encode_lines([document.body for document in part.documents]))
+        out.write(json_lines(part.documents))
         out.flush()
-
-
-_ENCODER = msgspec.json.Encoder()
 
 
 def _converted(source: Source, conversion: Conversion) -> Iterator[tuple[Payload, Converted]]:
@@ -143,7 +140,8 @@ def _converted(source: Source, conversion: Conversion) -> Iterator[tuple[Payload
         source.settle(payload.receipt)
 
 
-def _names(fields: str) -> list[str]:
+def names_of(fields: str) -> list[str]:
+    """Return the column names of ``--fields``, which may name a file that has them."""
     text = fields
     if fields.startswith("@"):
         try:
@@ -154,7 +152,8 @@ def _names(fields: str) -> list[str]:
     return [name for name in re.split(r"[,\s]+", text) if name]
 
 
-def _decoder(plugins: Plugins, kind: str, names: list[str], delimiter: str) -> Decoder:
+def decoder_for(plugins: Plugins, kind: str, names: list[str], delimiter: str) -> Decoder:
+    """Return the decoder that ``--format``, ``--fields`` and ``--delimiter`` ask for."""
     spec = plugins.decoders[kind]
     if kind == "realtime" and not names:
         hint = "real-time records carry no header: name their columns"
@@ -176,6 +175,7 @@ def _decoder(plugins: Plugins, kind: str, names: list[str], delimiter: str) -> D
     return spec.open(options, AdapterContext(kind))
 
 
-def _source(plugins: Plugins, files: tuple[str, ...]) -> Source:
+def files_source(plugins: Plugins, files: tuple[str, ...]) -> Source:
+    """Return the source that reads *files*, each taken by its name."""
     spec = plugins.sources["files"]
     return spec.open(spec.options(paths=files, patterns=False), AdapterContext("files"))
