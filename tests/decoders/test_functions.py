@@ -18,6 +18,7 @@ from cloudfront_ecs.decoders.functions import (
     FunctionsOptions,
     recognised,
 )
+from cloudfront_ecs.decoders.objects import json_apart
 from normalize.converting import Outcome, collect, convert
 
 REQUEST = "U7b4hR_RaxMADupvKAvr8_m9gsGXvioUggLV5Oyq-vmAtH8HADpjhw=="
@@ -95,6 +96,15 @@ def test_events_of_one_line_have_ids_of_their_own() -> None:
     assert len({document.id for document in outcome.documents}) == 3
 
 
+def test_objects_without_line_ends_may_be_longer_together_than_a_line() -> None:
+    one = wrapped(*[f"{REQUEST} {'x' * 500}"] * 1000)
+
+    outcome = read([one] * 20)
+
+    assert len(outcome.documents) == 20_000
+    assert not outcome.rejects
+
+
 def test_an_event_that_is_delivered_again_keeps_its_id() -> None:
     one, other = read(wrapped("x", f"{REQUEST} a")), read(b"\n\n" + wrapped("x", f"{REQUEST} a"))
 
@@ -133,6 +143,11 @@ def without_times(outcome: Outcome) -> list[dict[str, object]]:
     return [{k: v for k, v in body.items() if k != "@timestamp"} for body in outcome.bodies]
 
 
+def seams(data: bytes) -> int:
+    """Return between how many objects a line end is missing."""
+    return b"".join(json_apart([data])).count(b"\n") - data.count(b"\n")
+
+
 words = st.text(st.characters(codec="utf-8", exclude_characters="\n\r"), max_size=12)
 lines = st.one_of(
     words,
@@ -152,16 +167,16 @@ def test_every_line_is_a_document_a_mark_or_blank(texts: list[str]) -> None:
 
     outcome = read(data)
 
-    assert outcome.read + outcome.skipped == count
+    assert outcome.read + outcome.skipped == count + seams(data)
     assert not outcome.rejects
     assert outcome.filtered == sum(text in (START, f"{REQUEST} END") for text in texts)
 
 
 @given(data=st.binary(max_size=200))
 def test_any_bytes_become_documents(data: bytes) -> None:
-    data = data.removeprefix(b"\x1f\x8b")
+    data = data.removeprefix(b"\x1f\x8b").removeprefix(b"\xef\xbb\xbf")
     count = data.count(b"\n") + (data != b"" and not data.endswith(b"\n"))
 
     outcome = read(data)
 
-    assert outcome.read + outcome.skipped == count
+    assert outcome.read + outcome.skipped == count + seams(data)

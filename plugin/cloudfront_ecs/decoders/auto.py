@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cloudfront_ecs.adapters import DecoderSpec
 from cloudfront_ecs.batches import RecordBatch
-from cloudfront_ecs.decoders import connection, functions
+from cloudfront_ecs.decoders import cloudtrail, connection, functions
+from cloudfront_ecs.decoders.cloudtrail import CloudTrailDecoder, CloudTrailOptions
 from cloudfront_ecs.decoders.connection import ConnectionDecoder, ConnectionOptions
-from cloudfront_ecs.decoders.functions import FunctionsDecoder, FunctionsOptions
+from cloudfront_ecs.decoders.functions import MOST_LINE_BYTES, FunctionsDecoder, FunctionsOptions
 from cloudfront_ecs.decoders.inflate import inflated_messages
 from cloudfront_ecs.decoders.json_lines import JsonDecoder, JsonOptions
 from cloudfront_ecs.decoders.lines import (
@@ -94,8 +95,12 @@ class AutoDecoder:
         self._parquet = ParquetDecoder(ParquetOptions())
         text = ConnectionOptions(delimiter=options.delimiter, max_line_bytes=most)
         self._others: tuple[tuple[Callable[[str], bool], Decoder], ...] = (
+            (cloudtrail.recognised, CloudTrailDecoder(CloudTrailOptions(max_event_bytes=most))),
+            (
+                functions.recognised,
+                FunctionsDecoder(FunctionsOptions(max_line_bytes=max(most, MOST_LINE_BYTES))),
+            ),
             (connection.recognised, ConnectionDecoder(text)),
-            (functions.recognised, FunctionsDecoder(FunctionsOptions(max_line_bytes=most))),
         )
 
     def decode(self, payload: Payload) -> Iterator[RecordBatch]:
@@ -148,7 +153,7 @@ class AutoDecoder:
 
     def _of_message(self, message: Message, text: Decoder | None) -> Decoder | None:
         first = _telling(message.data[:KEPT_BYTES])
-        if first.startswith("{"):
+        if first.startswith(("{", "[")):
             return self._decoder_of(first) or self._json
         return text or self._other(first)
 

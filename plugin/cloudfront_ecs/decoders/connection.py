@@ -16,13 +16,12 @@ from cloudfront_ecs.batches import Layout, RecordBatch
 from cloudfront_ecs.decoders.inflate import inflated_messages
 from cloudfront_ecs.decoders.json_objects import object_batches
 from cloudfront_ecs.decoders.lines import (
-    KEPT_BYTES,
     MAX_LINE_BYTES,
     NO_LAYOUT,
     line_blocks,
     message_blocks,
 )
-from cloudfront_ecs.decoders.objects import apart
+from cloudfront_ecs.decoders.objects import json_apart
 from cloudfront_ecs.decoders.rows import TAB, split_rows
 from cloudfront_ecs.decoders.standard import (
     DELIMITER_DOC,
@@ -46,7 +45,6 @@ _LOG = "connection"
 _OWN = frozenset({"eventTimestamp", "connectionId", "connectionStatus"})
 """Columns that no other log has."""
 
-_BOM = b"\xef\xbb\xbf"
 _KEY = re.compile(r'"(\w+)"\s*:', re.ASCII)
 _NO_HEADER = "no #Fields line says what the columns are (give the decoder option 'fields')"
 _JSON = "JSON among W3C lines is not read, nor what follows it up to the next #Fields line"
@@ -107,13 +105,13 @@ class ConnectionDecoder:
         Objects that follow each other without a line end count as lines of their own.
         """
         if payload.messages is None:
-            yield from self._blocks(line_blocks(_apart(payload.chunks), self._max))
+            yield from self._blocks(line_blocks(json_apart(payload.chunks), self._max))
             return
         messages, rejects = inflated_messages(payload.messages)
         if rejects:
             yield RecordBatch(NO_LAYOUT, [], [], (), rejects=rejects)
         for message in messages:  # of which each is a log of its own
-            data = b"".join(_apart([message.data]))
+            data = b"".join(json_apart([message.data]))
             yield from self._blocks(message_blocks([message._replace(data=data)], self._max))
 
     def _blocks(self, blocks: Iterable[LineBlock]) -> Iterator[RecordBatch]:
@@ -178,19 +176,6 @@ class _Reader:
             positions=None if block.position is None else [block.position] * len(block.lines),
             delimiter=self._delimiter,
         )
-
-
-def _apart(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield *chunks*; where they are JSON, with a line end between objects that have none."""
-    remaining = iter(chunks)
-    head = b""
-    for chunk in remaining:
-        head += chunk
-        begin = head.removeprefix(_BOM).lstrip()
-        if len(head) > KEPT_BYTES or (begin and not _BOM.startswith(begin)):
-            break
-    whole = itertools.chain([head], remaining)
-    yield from apart(whole) if head.removeprefix(_BOM).lstrip().startswith(b"{") else whole
 
 
 def _parts(block: LineBlock) -> Iterator[tuple[str, LineBlock]]:

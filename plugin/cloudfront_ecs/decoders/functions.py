@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 from cloudfront_ecs.adapters import DecoderSpec
 from cloudfront_ecs.batches import RecordBatch, RejectedLine
 from cloudfront_ecs.decoders.inflate import inflated_messages
-from cloudfront_ecs.decoders.lines import MAX_LINE_BYTES, NO_LAYOUT, line_blocks, message_blocks
+from cloudfront_ecs.decoders.lines import NO_LAYOUT, line_blocks, message_blocks
 from cloudfront_ecs.decoders.log_events import Entry, entries
+from cloudfront_ecs.decoders.objects import json_apart
 from cloudfront_ecs.hookspecs import hookimpl
 from cloudfront_ecs.normalize.function_log import LAYOUT, Written
 from cloudfront_ecs.options import option
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from cloudfront_ecs.adapters import AdapterContext
     from cloudfront_ecs.batches import Payload
     from cloudfront_ecs.decoders.lines import LineBlock
+
+MOST_LINE_BYTES = 8_388_608
+"""An object of a subscription is one line; it holds up to 1 MiB of texts, each with an id."""
 
 MOST_OPEN = 10_000
 """Requests whose START line is remembered at a time."""
@@ -53,7 +57,9 @@ class FunctionsOptions:
     function: str | None = option(
         None, doc="Name of the function, where the log does not name its log group."
     )
-    max_line_bytes: int = option(MAX_LINE_BYTES, doc="Longest line that is read.", least=1024)
+    max_line_bytes: int = option(
+        MOST_LINE_BYTES, doc="Longest line or JSON object that is read.", least=1024
+    )
 
 
 def recognised(first: str) -> bool:
@@ -76,9 +82,12 @@ class FunctionsDecoder:
         self._max = options.max_line_bytes
 
     def decode(self, payload: Payload) -> Iterator[RecordBatch]:
-        """Yield the records of *payload*, see ``Decoder``."""
+        """Yield the records of *payload*, see ``Decoder``.
+
+        Objects that follow each other without a line end count as lines of their own.
+        """
         if payload.messages is None:
-            yield from self._batches(line_blocks(payload.chunks, self._max))
+            yield from self._batches(line_blocks(json_apart(payload.chunks), self._max))
             return
         messages, rejects = inflated_messages(payload.messages)
         if rejects:

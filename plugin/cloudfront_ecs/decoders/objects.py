@@ -7,7 +7,7 @@ Firehose joins records as they are: without its delimiter option an object in S3
 from __future__ import annotations
 
 import re
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from cloudfront_ecs.batches import Message
 
+_BOM = b"\xef\xbb\xbf"
 _SEAM = b"}{"
 _TOKENS = re.compile(rb'"[^"\\\n]*(?:\\[^\n][^"\\\n]*)*(?P<open>\\?\Z)?|\}(?=\{)')
 """A text (to its closing quote, the line end or the end), or a brace before another one."""
@@ -42,6 +43,19 @@ def apart(chunks: Iterable[bytes]) -> Iterator[bytes]:
         head = tail[tail.rfind(b"\n") + 1 :]
         if len(head) > _LONGEST_HEAD:
             head = _state(head)
+
+
+def json_apart(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield *chunks* ``apart`` where they begin with an object, and as they are where not."""
+    remaining = iter(chunks)
+    head = b""
+    for chunk in remaining:
+        head += chunk
+        begin = head.removeprefix(_BOM).lstrip()
+        if len(head) > _LONGEST_HEAD or (begin and not _BOM.startswith(begin)):
+            break
+    whole = chain([head], remaining)
+    yield from apart(whole) if head.removeprefix(_BOM).lstrip().startswith(b"{") else whole
 
 
 def messages_apart(messages: Iterable[Message]) -> Iterator[Message]:
