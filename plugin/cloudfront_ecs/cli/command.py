@@ -11,6 +11,8 @@ from cloudfront_ecs.cli.adapters import adapters
 from cloudfront_ecs.cli.check import check
 from cloudfront_ecs.cli.demo import demo
 from cloudfront_ecs.cli.ending import Verbs
+from cloudfront_ecs.cli.explain import explain
+from cloudfront_ecs.cli.layout import layout
 from cloudfront_ecs.cli.logs import LOG_FORMATS, LOG_LEVELS, set_up_logs
 from cloudfront_ecs.cli.normalize import normalize
 from cloudfront_ecs.cli.run import run
@@ -48,5 +50,5 @@ def command(context: click.Context, log_format: str, log_level: str) -> None:
     set_up_logs(log_format, log_level)
 
 
-for verb in (normalize, run, check, setup, adapters, demo):
+for verb in (normalize, explain, run, check, setup, adapters, demo, layout):
     command.add_command(verb)

@@ -1,0 +1,41 @@
+"""What each conversion does, in a few words for people."""
+
+from __future__ import annotations
+
+WORDS = {
+    "address": "an IP address; its canonical spelling where it is an ip field",
+    "agent": "percent-encoding undone once; files of before 2020 encode some characters twice",
+    "connection_status": "Success, or Failed: and a code",
+    "date": "a calendar day, UTC",
+    "domain": "a domain name, in lower case",
+    "duration": "seconds, kept as exact nanoseconds",
+    "epoch_milliseconds": "milliseconds since 1970",
+    "epoch_seconds": "seconds since 1970, with all the digits logged",
+    "event_time": "milliseconds since 1970, or ISO 8601",
+    "flag": "true or false",
+    "forwarded": "addresses apart by commas, without repeats",
+    "header_names": "names, split at %0A before percent-encoding is undone",
+    "headers": "headers, split at %0A before percent-encoding is undone",
+    "host": "a Host header: name in lower case, and port",
+    "http_version": "a version of HTTP, and the transport it runs on",
+    "integer": "a whole number",
+    "ip_version": "IPv4 or IPv6, in lower case",
+    "media_type": "a content type in lower case, without parameters",
+    "milliseconds": "milliseconds, kept as exact nanoseconds",
+    "path": "percent-encoding undone once; + stays +",
+    "percent": "percent-encoding undone once; + stays +",
+    "port": "a port number",
+    "query": "percent-encoding undone once; + stays +",
+    "quoted": "percent-encoding undone once, and CMCD's quotes taken off",
+    "quoted_integer": "a whole number, with or without quotes",
+    "quoted_number": "a number, with or without quotes",
+    "seconds": "seconds",
+    "serial_number": "hexadecimal, in upper case and without colons",
+    "status": "an HTTP status; 000 (no answer) is 0",
+    "target": "path and query, split at the first ?; percent-encoding undone once",
+    "text": "taken as it is",
+    "time": "a time of day, UTC",
+    "tls_version": "a version of TLS or SSL",
+    "validity": "from when to when a certificate is valid",
+}
+"""By the names in the column ``conversion`` of ``mappings/fields.csv``; a test compares."""
