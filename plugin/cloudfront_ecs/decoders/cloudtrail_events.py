@@ -30,7 +30,7 @@ _MARKS = re.compile(
 )
 """What in a delivery call says that CloudFront's logs are delivered."""
 
-_NAMES = re.compile(r"cloudfront|(?<![A-Za-z0-9])E[A-Z0-9]{12,13}(?![A-Za-z0-9])", re.IGNORECASE)
+_NAMES = re.compile(r"(?i:cloudfront)|(?<![A-Za-z0-9])E[A-Z0-9]{12,14}(?![A-Za-z0-9])")
 """A name that holds CloudFront's or the id of a distribution."""
 
 
@@ -48,6 +48,9 @@ class Unwrapped(NamedTuple):
     refused: str = ""
 
 
+_NOTHING = msgspec.Raw(b"null")
+
+
 class _Record(msgspec.Struct, rename="camel"):
     """As much of a record as says what it is."""
 
@@ -55,10 +58,9 @@ class _Record(msgspec.Struct, rename="camel"):
     event_name: Any = None
     event_version: Any = None
     event_category: Any = None
-    user_identity: msgspec.Raw | None = None
-    request_parameters: msgspec.Raw | None = None
+    request_parameters: msgspec.Raw = _NOTHING
     detail_type: Any = msgspec.field(name="detail-type", default=None)
-    detail: msgspec.Raw | None = None
+    detail: msgspec.Raw = _NOTHING
     message: Any = None
     message_type: Any = None
     cloud_trail_event: Any = msgspec.field(name="CloudTrailEvent", default=None)
@@ -118,7 +120,7 @@ def _record(data: bytes) -> _Record | str:
 def _inner(record: _Record) -> bytes | Unwrapped:
     """Return what a wrapper holds, or what is to be done with a record that is none."""
     if isinstance(record.detail_type, str):
-        if record.detail is None or not record.detail_type.endswith(_VIA_CLOUDTRAIL):
+        if record.detail == _NOTHING or not record.detail_type.endswith(_VIA_CLOUDTRAIL):
             return _FOREIGN
         return bytes(record.detail)
     text = record.cloud_trail_event or record.message
@@ -151,9 +153,8 @@ def _judged(data: bytes, record: _Record, *, all_deliveries: bool) -> Unwrapped:
 def _named(record: _Record, *, all_deliveries: bool) -> bool:
     """Return whether a delivery call's names are CloudFront's, or whether none are given."""
     try:
-        names = msgspec.json.decode(record.request_parameters or b"{}", type=_Names)
+        names = msgspec.json.decode(record.request_parameters, type=_Names)
     except msgspec.MsgspecError:
         return False
     given = [name for name in msgspec.structs.astuple(names) if isinstance(name, str)]
     return any(map(_NAMES.search, given)) or (all_deliveries and not given)
-

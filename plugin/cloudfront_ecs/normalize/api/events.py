@@ -14,6 +14,7 @@ from cloudfront_ecs.batches import Document
 from cloudfront_ecs.normalize import aws_fields, convert, ecs
 from cloudfront_ecs.normalize.api.calls import Call, cloudtrail
 from cloudfront_ecs.normalize.api.configurations import configuration
+from cloudfront_ecs.normalize.api.operations import CHANGING
 from cloudfront_ecs.normalize.api.parts import number_at, text_at, texts_at, unique
 from cloudfront_ecs.normalize.api.risks import risks
 from cloudfront_ecs.normalize.api.sentences import sentence
@@ -137,10 +138,10 @@ def _body(
 def _event(call: Call, ident: str, shared: Constants) -> ecs.Event:
     operation, failure = call.operation, call.failure
     read_only = call.flag("readOnly")
-    kind = operation.verb.event_type if operation.verb else None
+    kind = operation.event_type
     if kind is None:
         kind = {True: "access", False: "change", None: "info"}[read_only]
-    changes = kind in ("creation", "change", "deletion") and read_only is not True
+    changes = kind in CHANGING and read_only is not True
     if read_only is True and kind != "info":
         kind = "access"
     types = [kind, "denied"] if (failure or "").endswith(_DENIED) else [kind]
@@ -201,7 +202,7 @@ def _aws(call: Call, shared: Constants, position: str | None) -> aws_fields.Aws:
     noun, subject = call.operation.noun, call.subject
     change = Change(
         category=noun.category if noun else None,
-        resource_type=noun.name.lower().replace(" ", "_").replace("-", "_") if noun else None,
+        resource_type=noun.resource_type if noun else None,
         resource_id=subject.resource,
         origins=origin_hosts(configuration(call.request)) or None,
     )

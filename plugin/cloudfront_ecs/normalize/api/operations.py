@@ -35,11 +35,16 @@ class Noun:
 
     Attributes:
         category: ``aws.cloudfront.change.category``.
-        name: What people call it; with underscores it is the resource type.
+        name: What people call it.
     """
 
     category: str
     name: str
+
+    @property
+    def resource_type(self) -> str:
+        """``aws.cloudfront.change.resource_type``: what an id of it identifies."""
+        return self.name.rpartition(" of ")[2].lower().replace(" ", "_").replace("-", "_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +64,17 @@ class Operation:
     kind: str
 
     @property
+    def event_type(self) -> str | None:
+        """One of ECS's ``event.type``, or None; an invalidation changes what is cached."""
+        if self.verb is None:
+            return None
+        made = self.verb.event_type == "creation"
+        return "change" if made and self.kind.startswith("Invalidation") else self.verb.event_type
+
+    @property
     def changes(self) -> bool:
-        """Whether the verb is one that changes something."""
-        return self.verb is not None and self.verb.event_type in CHANGING
+        """Whether the call changes something."""
+        return self.event_type in CHANGING
 
 
 CHANGING = ("creation", "change", "deletion")
@@ -115,7 +128,7 @@ NOUNS = {
     "Function": Noun("edge_code", "function"),
     "ConnectionFunction": Noun("edge_code", "connection function"),
     "KeyValueStore": Noun("key_value_store", "key-value store"),
-    "Key": Noun("key_value_store", "key"),
+    "Key": Noun("key_value_store", "keys of key-value store"),
     "RealtimeLogConfig": Noun("logging", "real-time log configuration"),
     "MonitoringSubscription": Noun("logging", "monitoring subscription"),
     "Delivery": Noun("logging", "log delivery"),

@@ -167,9 +167,9 @@ _WEAK_TLS = ("SSLv3", "TLSv1", "TLSv1_2016", "TLSv1.1_2016")
 
 def risks(operation: Operation, request: Json) -> list[str]:
     """Return the tags of a call that succeeded."""
-    if not operation.changes or operation.verb is None:
+    if not operation.changes:
         return []
-    event_type = operation.verb.event_type
+    event_type = operation.event_type or ""
     found = [
         _BY_ACTION.get(operation.action),
         _BY_KIND.get((event_type, operation.kind)),

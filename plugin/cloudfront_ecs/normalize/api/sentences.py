@@ -44,7 +44,7 @@ def sentence(
         request: ``requestParameters``.
         failure: The API's error code, where the call failed.
     """
-    verb, noun = operation.verb, operation.noun
+    verb = operation.verb
     if verb is None or not operation.changes:
         return None
     thing = _thing(operation, subject)
@@ -53,30 +53,33 @@ def sentence(
     told = [fact for fact in _TOLD.get(operation.kind, _nothing)(request) if fact]
     text = f"{shown} {verb.past} {thing}"
     if told:
-        now = "now " if verb.event_type == "change" and noun and noun.name == "distribution" else ""
+        now = "now " if operation.kind == "Distribution" and verb.past == "changed" else ""
         text += f": {now}{', '.join(told)}"
     return _cut(text)
 
 
 def _thing(operation: Operation, subject: Subject) -> str:
-    noun = operation.noun
-    name = noun.name if noun else operation.kind
-    whose = None
-    match operation.kind:
-        case "Distribution" | "StreamingDistribution" | "DistributionWebACL":
-            which = subject.distribution or subject.resource
-        case "DistributionTenant" | "DistributionTenantWebACL":
-            which = subject.tenant or subject.resource
-            whose = subject.distribution
-        case "Alias" | "DomainAssociation":
-            which, whose = subject.resource, subject.distribution or subject.tenant
-        case _:
-            which, whose = subject.resource, subject.distribution or subject.tenant
-    text = f"{name} {_short(which)}" if which else name
-    return f"{text} of {whose}" if whose and whose != which and whose not in text else text
+    """Return what the call is about: ``function rewrite``, ``alias a.example.com of …``."""
+    kind = operation.kind
+    name = operation.noun.name if operation.noun else kind
+    which = subject.resource
+    if kind in ("Distribution", "StreamingDistribution", "DistributionWebACL"):
+        which = subject.distribution or which
+    elif kind in ("DistributionTenant", "DistributionTenantWebACL"):
+        which = subject.tenant or which
+    text = f"{name} {_short(which, kind)}" if which else name
+    if subject.distribution and subject.distribution not in text:
+        return f"{text} of distribution {subject.distribution}"
+    if subject.tenant and subject.tenant not in text:
+        return f"{text} of tenant {subject.tenant}"
+    return text
 
 
-def _short(name: str) -> str:
+def _short(name: str, kind: str) -> str:
+    """Return a name fit for a sentence; of an ARN its end."""
+    if name.startswith("arn:"):
+        name = name.split(":", 5)[-1]
+        name = name if kind.startswith("Resource") else name.rpartition("/")[2]
     return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
 
 

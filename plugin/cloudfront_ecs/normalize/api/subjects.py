@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _ARN = re.compile(r"arn:aws[a-z-]*:cloudfront::\d*:(?:streaming-)?distribution/([A-Z0-9]{8,20})")
 _TENANT_ARN = re.compile(r"arn:aws[a-z-]*:cloudfront::\d*:distribution-tenant/(\w+)")
-_IN_A_NAME = re.compile(r"(?<![A-Za-z0-9])(E[A-Z0-9]{12,13})(?![A-Za-z0-9])")
+_IN_A_NAME = re.compile(r"(?<![A-Za-z0-9])(E[A-Z0-9]{12,14})(?![A-Za-z0-9])")
 _TENANT = re.compile(r"dt_\w+")
 
 _ID_IS_DISTRIBUTION = frozenset({"Distribution", "DistributionWebACL", "StreamingDistribution"})
