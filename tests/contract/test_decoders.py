@@ -72,6 +72,16 @@ def accounted(batches: list[RecordBatch]) -> int:
     )
 
 
+def by_lines(kind: str, data: bytes) -> bool:
+    """Return whether a decoder takes lines; CloudTrail is JSON on however many of them."""
+    return kind != "cloudtrail" and not (kind == "auto" and b'"Records"' in data)
+
+
+def empty(data: bytes) -> bool:
+    """Return whether JSON holds nothing: blanks, or lists without anything in them."""
+    return not data.strip(b" \t\r\n[]")
+
+
 def check(batches: list[RecordBatch]) -> None:
     """Check that batches are what the normalizer expects."""
     for batch in batches:
@@ -99,8 +109,10 @@ def test_any_bytes_end_as_records_rejects_or_a_payload_error(
     batches, error = decoded(decoder(kind), Payload(Receipt("here", 1), ORIGIN, chunks))
 
     check(batches)
-    if error is None:
+    if error is None and by_lines(kind, joined):
         assert accounted(batches) == count
+    elif error is None:
+        assert accounted(batches) or empty(joined)
     else:
         assert error.reason
 
@@ -119,8 +131,10 @@ def test_any_messages_end_as_records_rejects_or_a_payload_error(
     batches, error = decoded(decoder(kind), Payload(Receipt("shard", 1), ORIGIN, messages=messages))
 
     check(batches)
-    if error is None:
+    if error is None and by_lines(kind, b"".join(datas)):
         assert accounted(batches) >= len(written)
+    elif error is None:
+        assert accounted(batches) or all(map(empty, datas))
 
 
 @every_decoder
