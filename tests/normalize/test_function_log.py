@@ -84,11 +84,11 @@ def test_the_start_line_knows_the_distribution_better_than_the_place() -> None:
 
 
 def test_bytes_that_are_not_utf8_stay_as_escapes_and_the_rest_as_it_is() -> None:
-    body = document(Written("caf\udce9 é \ud800", log_stream="\udcff"))
+    body = document(Written("caf\udce9 é", log_stream="\udcff", log_group="half \ud800"))
 
-    assert body["message"] == "caf\\xe9 é \\ud800"
+    assert body["message"] == body["event.original"] == "caf\\xe9 é"
     assert body["aws.cloudwatch.log_stream"] == "\\xff"
-    assert body["event.original"] == "caf\\xe9 é \\ud800"
+    assert body["aws.cloudwatch.log_group"] == "half \\ud800"
     assert str(body["error.message"]).startswith("message: bytes that are not UTF-8")
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from cloudfront_ecs.batches import Document, Layout
 from cloudfront_ecs.normalize import aws_fields, ecs
+from cloudfront_ecs.normalize.as_logged import escaped
 from cloudfront_ecs.normalize.connection_values import event_time
 from cloudfront_ecs.normalize.identity import TIME_PREFIX
 from cloudfront_ecs.normalize.normalized import NormalizedBatch
@@ -123,18 +124,12 @@ def _readable(written: Written) -> tuple[Written, list[str]]:
 
 
 def _escaped(text: str) -> str:
-    """Return *text* with the bytes in it that are not UTF-8 as backslash, x and two digits."""
-    if text.isascii():
-        return text
-    return _SURROGATE.sub(_escape, text)
+    """Return *text* with bytes that are not UTF-8, and halves of characters, as escapes."""
+    return escaped(_HALF.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
 
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def _escape(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"  # noqa: PLR2004
+_HALF = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+"""Surrogates that stand for no byte; only JSON can hold them."""
 
 
 def _moment(text: str, problems: list[str]) -> Moment | None:
