@@ -11,6 +11,7 @@ from cloudfront_ecs import Origin, Payload, Receipt
 from cloudfront_ecs.conversion import Conversion
 from cloudfront_ecs.decoders.auto import AutoDecoder, AutoOptions
 from cloudfront_ecs.decoders.realtime import RealtimeDecoder, RealtimeOptions
+from cloudfront_ecs.encoding import json_line
 from cloudfront_ecs.normalize.layouts import legacy_columns
 from normalize import api_values
 
@@ -176,9 +177,12 @@ def collect(conversion: Conversion, payload: Payload) -> Outcome:
 
 
 def flat(document: Document) -> dict[str, Any]:
-    """Return a document as JSON has it, with dotted names, without ``event.created``."""
+    """Return a document as JSON has it, with dotted names, without what the clock here says."""
     found: dict[str, Any] = {}
-    _flatten(msgspec.json.decode(msgspec.json.encode(document.body)), "", found)
+    text = json_line(document)
+    assert text == msgspec.json.encode(document.body), "the text is not that of the typed body"
+    _flatten(msgspec.json.decode(text), "", found)
+    found.pop("aws.cloudfront.ingest_delay", None)
     if found.pop("event.created") == found["@timestamp"]:  # nothing else told the time
         found["@timestamp"] = "when it was read"
     return found

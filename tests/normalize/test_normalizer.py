@@ -306,7 +306,9 @@ def test_what_is_absent_is_absent(log: str, nothing: str) -> None:
         "data_stream",
         "observer",
         "cloud",
+        "aws",
     }
+    assert found["aws.cloudfront.bot_class"] == "empty"
 
 
 def test_the_top_level_begins_with_the_time() -> None:

@@ -12,6 +12,7 @@ import re
 from ipaddress import IPv6Address, ip_address
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
+from cloudfront_ecs.normalize.bots import bot_class
 from cloudfront_ecs.normalize.connection_values import (
     connection_status,
     event_time,
@@ -56,6 +57,9 @@ from cloudfront_ecs.normalize.plain import (
     integer,
     text,
 )
+from cloudfront_ecs.normalize.probes import path_flags, request_flags
+from cloudfront_ecs.normalize.public_suffix import domains
+from cloudfront_ecs.normalize.referrers import referrer_domain
 
 __all__ = [
     "FRACTION",
@@ -68,10 +72,12 @@ __all__ = [
     "absent",
     "address",
     "agent",
+    "bot_class",
     "connection_status",
     "date",
     "decoded",
     "domain",
+    "domains",
     "duration",
     "epoch_milliseconds",
     "epoch_seconds",
@@ -91,12 +97,15 @@ __all__ = [
     "moment",
     "old_agent",
     "path",
+    "path_flags",
     "percent",
     "port",
     "query",
     "quoted",
     "quoted_integer",
     "quoted_number",
+    "referrer_domain",
+    "request_flags",
     "seconds",
     "serial_number",
     "site",

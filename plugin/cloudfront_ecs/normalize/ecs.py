@@ -20,6 +20,15 @@ class Geo(Object, frozen=True):
     """``source.geo``, ``client.geo``: where the viewer is."""
 
     country_iso_code: str | None = None
+    country_name: str | None = None
+    continent_code: str | None = None
+    continent_name: str | None = None
+    region_iso_code: str | None = None
+    region_name: str | None = None
+    city_name: str | None = None
+    postal_code: str | None = None
+    location: dict[str, float] | None = None
+    timezone: str | None = None
 
 
 class Place(Object, frozen=True):
@@ -31,10 +40,17 @@ class Place(Object, frozen=True):
     location: dict[str, float] | None = None
 
 
+class Organization(Object, frozen=True):
+    """``*.as.organization``: who runs the system."""
+
+    name: str | None = None
+
+
 class AutonomousSystem(Object, frozen=True):
     """``*.as``."""
 
     number: int | None = None
+    organization: Organization | None = None
 
 
 class Endpoint(Object, frozen=True, rename={"autonomous_system": "as"}):
@@ -77,6 +93,9 @@ class Url(Object, frozen=True):
     query: str | None = None
     extension: str | None = None
     domain: str | None = None
+    registered_domain: str | None = None
+    subdomain: str | None = None
+    top_level_domain: str | None = None
     port: int | None = None
     scheme: str | None = None
     full: str | None = None

@@ -148,9 +148,7 @@ _SIDES = re.compile(
 )
 
 
-def _side(
-    code: int | None, result: str | None, detail: str | None, *, failing: bool
-) -> str | None:
+def _side(code: int | None, result: str | None, detail: str | None, *, failing: bool) -> str | None:
     """Return who is to blame for an error.
 
     An ``Error`` without a kind is an error answer passed on, from the origin or from the

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cloudfront_ecs.normalize import ecs
@@ -13,12 +14,16 @@ if TYPE_CHECKING:
     from cloudfront_ecs.batches import Origin
     from cloudfront_ecs.normalize.aws_fields import AwsS3
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Constants:
-    """What all documents of a payload have in common."""
+    """What all documents of a payload have in common; ``created_ns`` is since 1970."""
 
     created: str
+    created_ns: int
     data_stream: ecs.DataStream
     cloud: ecs.Cloud
     log: ecs.Log | None
@@ -41,6 +46,7 @@ def constants(
     account = ecs.CloudAccount(origin.account_id) if origin.account_id else None
     return Constants(
         created=created,
+        created_ns=(datetime.fromisoformat(created) - _EPOCH) // _MICROSECOND * 1000,
         data_stream=ecs.DataStream("logs", dataset, "default"),
         cloud=ecs.Cloud("aws", origin.region, ecs.CloudService("cloudfront"), account),
         log=ecs.Log(ecs.LogFile(origin.file_path)) if origin.file_path else None,

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from cloudfront_ecs.batches import Layout
 
 PAYLOAD = (
-    "created", "data_stream", "cloud", "log", "s3", "distribution_id", "stream", "shard",
-    "tags", "labels",
+    "created", "created_ns", "data_stream", "cloud", "log", "s3", "distribution_id", "stream",
+    "shard", "tags", "labels",
 )  # fmt: skip
 """What a payload has for all its documents: variables ``k_…``, see ``payload_constants``."""
 
@@ -88,11 +88,12 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 CONVERSIONS = (
     "integer", "percent", "unquote_once", "epoch_seconds", "epoch_milliseconds", "instant",
     "headers", "header_names", "quoted", "quoted_integer", "quoted_number", "flag", "port",
-    "serial_number", "headers_named", "decoded",
+    "serial_number", "headers_named", "decoded", "request_flags",
 )  # fmt: skip
 MEMOS = (
     "address", "host", "status", "http_version", "media_type", "moment", "ip_version", "domain",
-    "path", "duration", "forwarded", "seconds", "verdict", "site",
+    "path", "duration", "forwarded", "seconds", "verdict", "site", "domains",
+    "path_flags", "bot_class", "referrer_domain",
     "event_time", "milliseconds", "connection_status", "tls_version", "validity",
 )  # fmt: skip
 
