@@ -46,7 +46,27 @@ class PipelineOptions:
     decoder: Any = option("auto", doc="Kind or name of the decoder, or a table with its options.")
     transforms: tuple[Any, ...] = option((), doc="Kinds, names or tables, applied in this order.")
     original: bool = option(False, doc="Keep the line as read in event.original.")  # noqa: FBT003
+    tags: tuple[str, ...] = option((), doc="Put into tags of every document.")
+    labels: dict[str, Any] | None = option(None, doc="Texts put into labels of every document.")
     batch: BatchOptions = option(BatchOptions(), doc="Size of the batches.")
+
+    def __post_init__(self) -> None:
+        """Check labels and tags.
+
+        Raises:
+            ValueError: With a line for each that cannot stand in a document.
+        """
+        problems = [
+            f"labels.{name}: expected text, got {toml_type(value)}"
+            for name, value in (self.labels or {}).items()
+            if not isinstance(value, str)
+        ]
+        problems += [
+            f"labels.{name}: empty" for name, value in (self.labels or {}).items() if value == ""
+        ]
+        problems += [f"tags[{index}]: empty" for index, tag in enumerate(self.tags) if not tag]
+        if problems:
+            raise ValueError("\n".join(problems))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +89,8 @@ class Pipeline:
     sinks: tuple[Adapter, ...]
     original: bool
     batch: BatchOptions
+    tags: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,4 +291,6 @@ class _Reader:
             tuple(adapter for adapter in sinks if adapter),
             options.original,
             options.batch,
+            tuple(dict.fromkeys(options.tags)),
+            options.labels or {},
         )

@@ -55,6 +55,8 @@ def open_pipeline(
             _opened(configured.decoder, config),
             [_opened(adapter, config) for adapter in configured.transforms],
             original=configured.original,
+            tags=configured.tags,
+            labels=configured.labels,
         )
         opened.pop_all()
     parts = PipelineParts(
