@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import os
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 from rich.text import Text
@@ -31,9 +32,12 @@ def show(explanation: Explanation, place: str | None) -> None:
         _show_column(page, column)
     if explanation.derived:
         page.say(0, Text())
-        page.say(0, Text("from no column alone", "bold"))
-    for field in explanation.derived:
-        page.field(field.field, field.value, f"  {field.note}" if field.note else "")
+        page.say(0, Text("from no column alone" if count else "fields", "bold"))
+    for note in dict.fromkeys(field.note for field in explanation.derived):
+        page.say(2, Text(note or "a field of the document", "dim"))
+        for field in explanation.derived:
+            if field.note == note:
+                page.field(field.field, field.value)
 
 
 def _show_column(page: _Page, column: Column) -> None:
@@ -53,9 +57,10 @@ class _Page:
     """Lines with an indent, which they keep where the terminal wraps them."""
 
     def __init__(self) -> None:
-        self._console = Console(highlight=False, markup=False, emoji=False)
+        colors: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
+        self._console = Console(highlight=False, markup=False, emoji=False, color_system=colors)
 
-    def field(self, name: str, value: Any, after: str) -> None:
+    def field(self, name: str, value: Any, after: str = "") -> None:
         """Print a field with its value."""
         told = _shown(value)
         self.say(4, Text.assemble((name, "cyan"), " = ", told, (after, "dim")))
