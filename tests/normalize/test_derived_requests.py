@@ -14,7 +14,13 @@ PROBES = {
     "env_file": (["/.env", "/api/.env.local", "/.ENV"], ["/.envoy", "/environment", "/a.env"]),
     "version_control": (["/.git/config", "/.svn/", "/.git"], ["/.github/a", "/git/config"]),
     "secret_file": (
-        ["/.aws/credentials", "/home/.ssh/id_rsa", "/.htpasswd", "/wp-config.php.bak"],
+        [
+            "/.aws/credentials",
+            "/home/.ssh/id_rsa",
+            "/.htpasswd",
+            "/.htaccess",
+            "/wp-config.php.bak",
+        ],
         ["/aws/credentials.html", "/credentials-help", "/dockers/"],
     ),
     "backup_file": (

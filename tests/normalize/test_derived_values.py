@@ -36,6 +36,8 @@ if TYPE_CHECKING:
         ("192.0.2.10", None, None, None),
         ("[2001:db8::1]", None, None, None),
         ("a..example.com", None, None, None),
+        ("user@example.com", None, None, None),
+        ("a b.example.com", None, None, None),
         (".", None, None, None),
     ],
 )

@@ -25,8 +25,8 @@ PATHS: Mapping[str, tuple[str, ...]] = {
     "env_file": (r"/\.env(?:[^a-z]|$)",),
     "version_control": (r"/\.(?:git|svn|hg|bzr)(?:/|$)", r"/\.gitconfig$"),
     "secret_file": (
-        r"/\.(?:aws|ssh|docker|kube)/", r"/id_(?:rsa|ed25519)", r"/\.htpasswd", r"/\.npmrc",
-        r"/\.ds_store", r"/web\.config$", r"/docker-compose\.ya?ml", r"/wp-config\.",
+        r"/\.(?:aws|ssh|docker|kube)/", r"/id_(?:rsa|ed25519)", r"/\.ht(?:passwd|access)",
+        r"/\.npmrc", r"/\.ds_store", r"/web\.config$", r"/docker-compose\.ya?ml", r"/wp-config\.",
         r"/(?:credentials|secrets?)(?:\.(?:json|ya?ml|txt))?$",
     ),
     "backup_file": (

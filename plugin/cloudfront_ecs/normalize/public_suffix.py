@@ -7,12 +7,15 @@ is a registered domain of its own, as ``example.com`` is.  Nothing is asked of t
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 from publicsuffixlist import PublicSuffixList
 
 Domains = tuple[str | None, str | None, str | None]
 """``(registered domain, subdomain, top-level domain)`` as ECS means them."""
+
+_NAME = re.compile(r"[\w-]+(?:\.[\w-]+)*")
 
 
 @cache
@@ -24,11 +27,11 @@ def _suffixes(*, encoded: bool) -> PublicSuffixList:
 def domains(name: str) -> Domains:
     """Return the parts of a host name in lower case.
 
-    An address, a name of one label and a suffix that the list does not know have none; a
-    name that is a public suffix itself has only that.
+    An address, what cannot be a name, a name of one label and a suffix that the list does
+    not know have none; a name that is a public suffix itself has only that.
     """
     labels = name.removesuffix(".")
-    if not all(labels.split(".")):
+    if not _NAME.fullmatch(labels):
         return None, None, None
     suffixes = _suffixes(encoded="xn--" in labels)
     suffix, registered = suffixes.publicsuffix(labels), suffixes.privatesuffix(labels)
