@@ -408,3 +408,14 @@ def test_invalidated_paths_are_counted() -> None:
     assert found["event.reason"].endswith(
         "40 paths: /images/0.jpg, /images/1.jpg, /images/2.jpg and 37 more"
     )
+
+
+def test_a_denied_call_names_its_distribution_in_its_message_only() -> None:
+    message = f"User: smith is not authorized to perform: … on resource: {ARN} because …"
+
+    found = body(called("UpdateDistribution", errorCode="AccessDenied", errorMessage=message))
+
+    assert found[EVENT] == DISTRIBUTION
+    assert (
+        found["event.reason"] == f"smith tried to change distribution {DISTRIBUTION}: AccessDenied"
+    )

@@ -94,8 +94,9 @@ class AutoDecoder:
         self._json = JsonDecoder(JsonOptions(max_line_bytes=most))
         self._parquet = ParquetDecoder(ParquetOptions())
         text = ConnectionOptions(delimiter=options.delimiter, max_line_bytes=most)
+        self._cloudtrail = CloudTrailDecoder(CloudTrailOptions(max_event_bytes=most))
         self._others: tuple[tuple[Callable[[str], bool], Decoder], ...] = (
-            (cloudtrail.recognised, CloudTrailDecoder(CloudTrailOptions(max_event_bytes=most))),
+            (cloudtrail.recognised, self._cloudtrail),
             (
                 functions.recognised,
                 FunctionsDecoder(FunctionsOptions(max_line_bytes=max(most, MOST_LINE_BYTES))),
@@ -118,7 +119,7 @@ class AutoDecoder:
             yield from self._parquet.decode(payload)
             return
         first = _telling(head)
-        decoder = self._standard if not first else self._decoder_of(first)
+        decoder = self._standard if not first else self._decoder_of(first) or self._indented(head)
         if decoder is not None:
             yield from decoder.decode(payload)
         elif _REALTIME.match(first):
@@ -154,7 +155,8 @@ class AutoDecoder:
     def _of_message(self, message: Message, text: Decoder | None) -> Decoder | None:
         first = _telling(message.data[:KEPT_BYTES])
         if first.startswith(("{", "[")):
-            return self._decoder_of(first) or self._json
+            indented = self._indented(message.data[:KEPT_BYTES])
+            return self._decoder_of(first) or indented or self._json
         return text or self._other(first)
 
     def _decoder_of(self, first: str) -> Decoder | None:
@@ -174,6 +176,10 @@ class AutoDecoder:
     def _other(self, first: str) -> Decoder | None:
         found = (decoder for recognised, decoder in self._others if recognised(first))
         return next(found, None)
+
+    def _indented(self, head: bytes) -> Decoder | None:
+        """Return the decoder of JSON over several lines: people keep CloudTrail so."""
+        return self._cloudtrail if cloudtrail.recognised(text_of(head)) else None
 
     def _is_standard(self, first: str) -> bool:
         """Say whether a line is a header, or a row as standard logs have had it since 2009."""
@@ -218,6 +224,8 @@ def _tells(head: bytes) -> bool:
         return True
     *lines, _ = head.removeprefix(_BOM).split(b"\n")
     first = _telling(b"\n".join(lines))
+    if first.rstrip() in ("{", "["):  # goes on, line by line
+        return False
     return bool(first) and (not first.startswith("#") or _has_told(lines))
 
 

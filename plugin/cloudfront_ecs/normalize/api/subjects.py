@@ -90,6 +90,8 @@ def _distributions(
         yield from _delivered(request, response)
     for resource in list_at(event, "resources"):
         yield from _ARN.findall(text_at(resource, "ARN") or text_at(resource, "arn") or "")
+    # A call that was denied has no parameters, but its message names what it was for.
+    yield from _ARN.findall(text_at(event, "errorMessage") or "")
 
 
 def _delivered(request: Json, response: Json) -> Iterator[str]:
@@ -122,6 +124,7 @@ def _tenants(operation: Operation, request: Json, response: Json, event: Json) -
         yield moved
     for resource in list_at(event, "resources"):
         yield from _TENANT_ARN.findall(text_at(resource, "ARN") or "")
+    yield from _TENANT_ARN.findall(text_at(event, "errorMessage") or "")
 
 
 def _resource(operation: Operation, request: Json, response: Json) -> str | None:
