@@ -38,7 +38,7 @@ def _wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
             copy / folder,
             ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"),
         )
-    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / name, copy / name)
     subprocess.run(
         [
