@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cloudfront_ecs.normalize.api.risks import RISKS
 from cloudfront_ecs.options import describe
 from cloudfront_ecs.plugins import BUILT_IN, ROLES, Plugins
 from cloudfront_ecs.resources import ACCESS_LOGS, LOGS, field_table
@@ -87,7 +88,17 @@ def adapter_section(role: str, spec: AdapterSpec) -> str:
     return f"#### {role.capitalize()} `{spec.kind}`\n\n{spec.summary}\n{table}"
 
 
-BLOCKS: Mapping[str, Callable[[], str]] = {"fields": fields_block, "adapters": adapters_block}
+def risks_block() -> str:
+    """Return the risk tags of CloudTrail documents as Markdown."""
+    rows = [(f"`{tag}`", risk.certain, risk.meaning) for tag, risk in RISKS.items()]
+    return _table(("Tag", "Says", "When"), rows)
+
+
+BLOCKS: Mapping[str, Callable[[], str]] = {
+    "fields": fields_block,
+    "adapters": adapters_block,
+    "risks": risks_block,
+}
 """What makes each generated block of the README."""
 
 
