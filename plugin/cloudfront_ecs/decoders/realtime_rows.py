@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cloudfront_ecs.batches import Layout
     from cloudfront_ecs.decoders.realtime_layouts import Choice, KnownLayouts
 
-SAMPLED = 64
+SAMPLED = 128
 """Of so many lines one is looked at as a whole, also where all is well."""
 
 WARY = 32
