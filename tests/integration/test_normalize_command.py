@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import os
+import re
 import subprocess
 from importlib.metadata import version
 from typing import IO, TYPE_CHECKING, Any
@@ -17,8 +18,10 @@ from cloudfront_ecs.demo.day import DAY_COLUMNS, standard_file
 from cloudfront_ecs.demo.render import STANDARD_HEADER
 from integration.cloud import realtime_lines, request_id, standard_lines
 from integration.commands import COMMAND, json_lines, run
+from normalize.parquet_files import parquet_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 pytestmark = pytest.mark.integration
@@ -218,15 +221,92 @@ def test_an_unknown_field_is_a_usage_error_with_the_nearest_name(format_: str) -
         pytest.param(["--fields", "@missing"], "missing: No such file", id="fields-file"),
         pytest.param(["--format", "standrd"], "standrd", id="format"),
         pytest.param(["--format", "realtime"], "--fields", id="realtime-without-fields"),
+        pytest.param(["--format", "json", "--fields", "date"], "takes no --fields", id="fields"),
+        pytest.param(["--format", "parquet", "--delimiter", ","], "takes no --delimiter",
+                     id="no-delimiter"),
+        pytest.param(["--delimiter", "123456"], "1 to 5 characters", id="delimiter"),
         pytest.param(["--no-such-option"], "--no-such-option", id="option"),
         pytest.param(["--rejects", "/nowhere/at/all"], "/nowhere/at/all", id="rejects"),
     ],
-)
+)  # fmt: skip
 def test_wrong_usage_ends_with_2_and_says_what(arguments: list[str], said: str) -> None:
     ended = run("normalize", *arguments)
 
     assert (ended.code, ended.out) == (2, "")
     assert said in ended.err
+    assert "Traceback" not in ended.err
+
+
+def _as_json(lines: list[bytes]) -> bytes:
+    rows = (line.decode().split("\t") for line in lines)
+    return "\n".join(
+        json.dumps(dict(zip(STANDARD_COLUMNS, row, strict=True))) for row in rows
+    ).encode()
+
+
+def _as_parquet(lines: list[bytes]) -> bytes:
+    names = "\t".join(re.sub(r"\W+", "_", c.lower()).strip("_") for c in STANDARD_COLUMNS)
+    return parquet_of(names + "\n" + b"\n".join(lines).decode())
+
+
+@pytest.mark.parametrize(
+    ("format_", "written"),
+    [
+        pytest.param("json", _as_json, id="json"),
+        pytest.param("parquet", _as_parquet, id="parquet"),
+        pytest.param("standard", lambda lines: HEADER + b"\n".join(lines), id="w3c"),
+    ],
+)
+def test_every_form_of_a_standard_log_is_known_by_its_content(
+    tmp_path: Path, format_: str, written: Callable[[list[bytes]], bytes]
+) -> None:
+    lines = standard_lines(20, seed=49)
+    log = tmp_path / "misleading.txt"
+    log.write_bytes(gzip.compress(written(lines)))
+
+    by_content = run("normalize", log)
+    by_name = run("normalize", "--format", format_, log)
+
+    assert (by_content.code, by_content.err) == (0, "")
+    assert _ids(by_content.out) == _ids(by_name.out) == [request_id(line) for line in lines]
+
+
+@pytest.mark.parametrize("delimiter", ["|", "\\t", "<->"])
+def test_values_may_have_another_delimiter(delimiter: str) -> None:
+    lines = standard_lines(10, seed=50)
+    between = delimiter.replace("\\t", "\t").encode()
+    stdin = b"\n".join(line.replace(b"\t", between) for line in lines)
+
+    ended = run(
+        "normalize", "--delimiter", delimiter, "--fields", STANDARD.replace(" ", ","), stdin=stdin
+    )
+
+    assert (ended.code, ended.err) == (0, "")
+    assert _ids(ended.out) == [request_id(line) for line in lines]
+
+
+def test_a_file_that_turns_into_another_format_is_refused_from_there_on(tmp_path: Path) -> None:
+    lines = standard_lines(4, seed=51)
+    rejects, log = tmp_path / "refused.ndjson", tmp_path / "log"
+    log.write_bytes(_as_json(lines[:2]) + b"\n" + HEADER + b"\n".join(lines[2:]))
+
+    ended = run("normalize", "--rejects", rejects, log)
+
+    assert ended.code == 3
+    assert _ids(ended.out) == [request_id(line) for line in lines[:2]]
+    places = [(letter["reason"], letter["source"]["line"]) for letter in json_lines(rejects)]
+    assert places == [("foreign", number) for number in (3, 4, 5, 6)]
+
+
+def test_parquet_without_pyarrow_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "pyarrow.py").write_text("raise ImportError")
+    log = tmp_path / "log"
+    log.write_bytes(_as_parquet(standard_lines(1, seed=52)))
+
+    ended = run("normalize", log, env={"PYTHONPATH": str(tmp_path)})
+
+    assert (ended.code, ended.out) == (2, "")
+    assert "pip install 'cloudfront-ecs[parquet]'" in ended.err
     assert "Traceback" not in ended.err
 
 
