@@ -6,14 +6,24 @@ import gzip
 import random
 import tracemalloc
 import zlib
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudfront_ecs.decoders.inflate import PIECE, inflate
+from cloudfront_ecs import Origin, Payload, Receipt
+from cloudfront_ecs.batches import Message
+from cloudfront_ecs.conversion import Conversion
+from cloudfront_ecs.decoders.auto import AutoDecoder, AutoOptions
+from cloudfront_ecs.decoders.inflate import PIECE, inflate, inflated_messages
+from cloudfront_ecs.decoders.realtime import RealtimeDecoder, RealtimeOptions
+from cloudfront_ecs.decoders.standard import StandardDecoder, StandardOptions
 from cloudfront_ecs.errors import PayloadError
-from normalize.converting import VALUES, convert, header, line
+from normalize.converting import VALUES, collect, convert, header, line
+
+if TYPE_CHECKING:
+    from cloudfront_ecs.adapters import Decoder
 
 LINES = b"".join(b"line %d of a log\n" % number for number in range(20_000))
 COLUMNS = ("date", "time", "c-ip", "cs-uri-stem")
@@ -173,3 +183,42 @@ def test_any_damage_is_named_and_nothing_else_raises(
     _, error = inflated(bytes(data))
 
     assert error is None or error.reason in ("not_gzip", "truncated")
+
+
+SOME = ("timestamp", "c-ip", "sc-status")
+
+
+@pytest.mark.parametrize(
+    "decoder",
+    [
+        pytest.param(RealtimeDecoder(RealtimeOptions(fields=SOME)), id="realtime"),
+        pytest.param(AutoDecoder(AutoOptions(fields=SOME)), id="auto"),
+        pytest.param(StandardDecoder(StandardOptions(fields=SOME)), id="standard"),
+    ],
+)
+def test_compressed_messages_are_read_and_damaged_ones_refused_alone(decoder: Decoder) -> None:
+    packed = gzip.compress(line(SOME) * 2)
+    datas = [line(SOME), packed, packed[:-9], b"\x1f\x8bnonsense", line(SOME)]
+    messages = [Message(data, str(index)) for index, data in enumerate(datas)]
+    payload = Payload(Receipt("shard", 0), Origin("stream", ("stream",)), messages=messages)
+
+    outcome = collect(Conversion(decoder, ()), payload)
+
+    assert len({document.id for document in outcome.documents}) == 4
+    assert [(r.reason, r.position, r.raw) for r in outcome.rejects] == [
+        ("truncated", "2", packed[:-9]),
+        ("not_gzip", "3", b"\x1f\x8bnonsense"),
+    ]
+
+
+def test_a_compressed_message_may_not_become_too_large() -> None:
+    bomb = Message(gzip.compress(b"\0" * 50_000_000), "7")
+    tracemalloc.start()
+
+    readable, [reject] = inflated_messages([bomb, Message(b"a", "8")], most=1_000_000)
+
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert readable == [Message(b"a", "8")]
+    assert (reject.reason, reject.position, reject.raw) == ("too_long", "7", bomb.data[: 1 << 16])
+    assert peak < 3_000_000

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from cloudfront_ecs.adapters import AdapterContext, DecoderSpec
 from cloudfront_ecs.batches import RecordBatch, RejectedLine
+from cloudfront_ecs.decoders.inflate import inflated_messages
 from cloudfront_ecs.decoders.layout_history import LayoutHistory, stream_of
 from cloudfront_ecs.decoders.lines import KEPT_BYTES, NO_LAYOUT, line_blocks, text_of
 from cloudfront_ecs.decoders.realtime_config import RealtimeConfig
@@ -98,6 +99,9 @@ class RealtimeDecoder:
     def _decode_messages(
         self, messages: Sequence[Message], origin: Origin
     ) -> Iterator[RecordBatch]:
+        messages, damaged = inflated_messages(messages)
+        if damaged:
+            yield RecordBatch(NO_LAYOUT, [], [], (), rejects=damaged)
         joined = b"".join(message.data for message in messages)
         one_each = joined.count(b"\n") == len(messages) and all(
             message.data.endswith(b"\n") for message in messages
