@@ -16,6 +16,7 @@ from cloudfront_ecs.adapters import AdapterContext
 from cloudfront_ecs.errors import CloudFrontEcsError
 from cloudfront_ecs.options import parse
 from cloudfront_ecs.plugins import Plugins, load_plugins
+from transforms.places import CITIES, write_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +54,8 @@ def kinds(role: str) -> list[str]:
 def minimal(role: str, kind: str, folder: Path, port: int) -> Any:
     """Return options that have only what is required."""
     spec = known().specs(role)[kind]
+    if kind == "geoip":
+        write_database(folder / "places.mmdb", CITIES)
     table = {
         name: _filled(value, folder, port)
         for name, value in (NEEDED.get((role, kind)) or _examples(spec)).items()

@@ -22,6 +22,7 @@ from cloudfront_ecs.transforms.privacy_work import (
     OTHER,
     Work,
     columns_of,
+    cookie_texts,
     free_names,
 )
 
@@ -93,10 +94,10 @@ def _named_cookies(rule: PrivacyRule, change: Change) -> Effect:
         def edit(text: str) -> str:
             return changed_cookies(text, matches, noted)
 
-        cookies = value_at(work.before, path_of(COOKIES))
-        if _edit(body, COOKIES, edit) and isinstance(cookies, str):
-            work.located.append({cookies})
-        _edit_headers(body, lambda name, text: edit(text) if name == "cookie" else text)
+        if _edit(body, COOKIES, edit):
+            work.located.append(set(cookie_texts(work.before)))
+        if _edit_headers(body, lambda name, text: edit(text) if name == "cookie" else text):
+            _forget_unread_headers(body, work)
         for column in columns:
             _edit_at(body, (*OTHER, column), edit)
         work.cookie_edits.append(edit)
@@ -117,7 +118,8 @@ def _named_parameters(rule: PrivacyRule, change: Change) -> Effect:
 
         for name in fields:
             _edit(body, name, edit)
-        _edit_headers(body, lambda name, text: text if name == "cookie" else edit(text))
+        if _edit_headers(body, lambda name, text: text if name == "cookie" else edit(text)):
+            _forget_unread_headers(body, work)
         for column in value_at(body, OTHER) or ():
             if column not in apart:
                 _edit_at(body, (*OTHER, column), edit)
@@ -128,7 +130,6 @@ def _named_parameters(rule: PrivacyRule, change: Change) -> Effect:
 
 def _named_headers(rule: PrivacyRule, change: Change) -> Effect:
     matches = names_matching(rule.names)
-    column = columns_of(frozenset([HEADERS]))
 
     def effect(body: Any, work: Work) -> None:
         noted = work.noting(change)
@@ -141,9 +142,7 @@ def _named_headers(rule: PrivacyRule, change: Change) -> Effect:
         before = value_at(work.before, path_of(HEADERS))
         if _edit_headers(body, edit) and isinstance(before, dict):
             work.columns_checked(before)
-        # Headers that are no text cannot be told apart safely.
-        if any(name in (value_at(body, OTHER) or ()) for name in column):
-            work.columns |= column
+        _forget_unread_headers(body, work)
 
     return effect
 
@@ -164,7 +163,8 @@ def _whole_query(change: Change) -> Effect:
             put(body, path_of(QUERY), noted(query))
         for name in URLS:
             _edit(body, name, edit)
-        _edit_headers(body, lambda name, text: edit(text) if name == "referer" else text)
+        if _edit_headers(body, lambda name, text: edit(text) if name == "referer" else text):
+            _forget_unread_headers(body, work)
         for column in value_at(body, OTHER) or ():
             _edit_at(body, (*OTHER, column), edit)
         work.columns |= columns
@@ -188,7 +188,7 @@ def _whole_field(name: str, change: Change) -> Effect:
         texts = work.column_texts(columns) if value_at(body, ("event", "original")) else set()
         work.cells |= texts if not isinstance(value, str) else set()
         if columns:
-            work.located.append({*texts, str(value), decoded(str(value))})
+            work.located.append({*texts, str(value)})
         new = _changed(value, change)
         put(body, path, new)
         for text in _texts(value) if sought else ():
@@ -282,6 +282,13 @@ def _texts(value: Any) -> list[str]:
     if isinstance(value, dict):
         value = list(value.values())
     return [text for item in value for text in _texts(item)] if isinstance(value, list) else []
+
+
+def _forget_unread_headers(body: Any, work: Work) -> None:
+    """Remove the text of headers that are not all readable; one might be one of those."""
+    columns = columns_of(frozenset([HEADERS]))
+    if columns.intersection(value_at(body, OTHER) or ()):
+        work.columns |= columns
 
 
 def _edit(body: Any, name: str, edit: Edit) -> bool:

@@ -11,18 +11,20 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from cloudfront_ecs.normalize.escapes import headers, unquote_once
-from cloudfront_ecs.normalize.field_paths import path_of, value_at
+from cloudfront_ecs.normalize.plain import PartlyReadError
 from cloudfront_ecs.normalize.rebuild_texts import ABSENT, encoded
-from cloudfront_ecs.transforms.privacy_rules import COOKIES
 from cloudfront_ecs.transforms.privacy_text import holds, in_encoded
-from cloudfront_ecs.transforms.privacy_work import changed_texts, headers_key, headers_of
+from cloudfront_ecs.transforms.privacy_work import (
+    changed_texts,
+    cookie_texts,
+    headers_key,
+    headers_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cloudfront_ecs.transforms.privacy_work import Work
-
-_COOKIES = path_of(COOKIES)
 
 
 def cleaned_line(line: str, body: Any, work: Work) -> str | None:
@@ -48,13 +50,21 @@ def cleaned_line(line: str, body: Any, work: Work) -> str | None:
     return None if leaking else cleaned
 
 
+def _headers_in(cell: str) -> Mapping[str, Any] | None:
+    """Return the headers of a column, as far as they can be read."""
+    try:
+        return headers(cell)
+    except PartlyReadError as error:
+        return headers(error.readable)
+
+
 class _Cleaning:
     """Cleans the columns of one line and notes which were found."""
 
     def __init__(self, body: Any, work: Work) -> None:
         self._body, self._work = body, work
         self._changed: Mapping[str, str | None] = changed_texts(work.before, body)
-        self._cookies = value_at(work.before, _COOKIES)
+        self._cookies = cookie_texts(work.before)
         self._headers, self._new_headers = headers_of(work.before), headers_of(body)
         self._found: set[str] = set()
 
@@ -87,12 +97,15 @@ class _Cleaning:
         """Return the text of one column."""
         plain = unquote_once(cell)
         self._found |= {cell, plain}
+        is_headers = self._headers and ":" in cell and _headers_in(cell) == self._headers
+        if is_headers:
+            self._found.add(headers_key(self._headers or {}))
         if cell in self._work.cells or plain in self._work.cells:
             return ABSENT
-        if self._headers and ":" in cell and headers(cell) == self._headers:
+        if is_headers:
             return self._header_cell(cell)
         edits = self._work.query_edits
-        if self._cookies in (plain, cell):
+        if self._cookies.intersection((plain, cell)):
             edits = self._work.cookie_edits
         candidate = cell
         for edit in edits:
@@ -108,7 +121,6 @@ class _Cleaning:
 
     def _header_cell(self, cell: str) -> str:
         """Return request headers with the values that the document has now."""
-        self._found.add(headers_key(self._headers or {}))
         left = {
             name: [value] if isinstance(value, str) else list(value)
             for name, value in (self._new_headers or {}).items()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudfront_ecs.batches import Layout
 from cloudfront_ecs.normalize.ecs import EcsDocument
+from cloudfront_ecs.normalize.escapes import unquote_once
 from cloudfront_ecs.normalize.field_paths import field_types, path_of, put, value_at
 from cloudfront_ecs.normalize.rebuild import rebuilt
 from cloudfront_ecs.resources import ACCESS_LOGS, field_table
@@ -88,7 +89,7 @@ class Work:
         for column in self.columns:
             if isinstance(other, dict) and column in other:
                 self.note(other[column], None)
-                self.cells |= {other[column], decoded(other[column])}
+                self.cells |= {other[column], unquote_once(other[column])}
                 put(body, (*OTHER, column), None)
             if isinstance(message, str) and f"{column}: " in message:
                 message = _without_quote(message, column)
@@ -127,7 +128,7 @@ class Work:
         texts = {
             rebuilt(self.before, Layout(log, (column,)))[0] for column in columns if column in known
         }
-        return {decoded(text) for text in texts if text != "-"}
+        return {each for text in texts if text != "-" for each in (text, unquote_once(text))}
 
 
 def _log_of(body: Any) -> str | None:
@@ -148,6 +149,8 @@ def _without_quote(message: str, column: str) -> str:
 @cache
 def columns_of(fields: frozenset[str]) -> frozenset[str]:
     """Return the columns from which any of *fields* is read."""
+    if fields == {"aws.cloudfront.request_header_names"}:
+        return frozenset(["cs-header-names"])  # the headers themselves are another field
     return frozenset(
         row.column
         for row in field_table()
@@ -194,6 +197,13 @@ def changed_texts(before: Any, after: Any) -> dict[str, str | None]:
             if new != old:
                 found.setdefault(old, new if isinstance(new, str) else None)
     return found
+
+
+def cookie_texts(body: Any) -> frozenset[str]:
+    """Return the texts that the line's column of cookies may have."""
+    held = [value_at(body, path_of(COOKIES))]
+    held += [value_at(body, (*OTHER, column)) for column in columns_of(frozenset([COOKIES]))]
+    return frozenset(text for text in held if isinstance(text, str))
 
 
 def headers_key(headers: dict[str, Any]) -> str:
