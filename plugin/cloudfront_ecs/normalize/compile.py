@@ -178,7 +178,7 @@ class Objects:
         call = f"{struct.__name__}({', '.join(arguments)})"
         if struct is ecs.EcsDocument:
             return call
-        if not any(value in _CERTAIN or value[0] == "'" for value in arguments):
+        if not any(value in _CERTAIN or value[0] in "'0123456789" for value in arguments):
             there = dict.fromkeys(value for value in arguments if value != "None")
             call += f" if {' or '.join(f'{value} is not None' for value in there)} else None"
         if call in self._made:
