@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 _DATED = re.compile(r"\d{4}_\d{2}_\d{2}\Z", re.ASCII)
 _PARTS = re.compile(r"([A-Z][a-z]+)(.+?)(?:By[A-Z]\w*|With[A-Z]\w*)?\Z", re.ASCII)
@@ -150,6 +151,7 @@ CATEGORIES = tuple(dict.fromkeys(noun.category for noun in NOUNS.values()))
 _PLURALS = (("ies", "y"), ("ses", "s"), ("s", ""))
 
 
+@lru_cache(maxsize=512)
 def operation(event_name: str) -> Operation:
     """Return what an event's name says."""
     action = _DATED.sub("", event_name) or event_name
