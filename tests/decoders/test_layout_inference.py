@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import count
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -10,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloudfront_ecs.decoders.layout_inference import InferredLayout, infer
+from cloudfront_ecs.decoders.layout_inference import MOST_LINES, InferredLayout, infer
 from cloudfront_ecs.demo.columns import ORIGINAL_COLUMNS, REALTIME_COLUMNS
 from cloudfront_ecs.demo.render import in_order, realtime_line
 from cloudfront_ecs.demo.traffic import requests
 from cloudfront_ecs.errors import PayloadError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from cloudfront_ecs.demo.request import Request
 
@@ -36,8 +37,8 @@ def traffic(seed: int, count: int) -> tuple[Request, ...]:
     return tuple(requests(seed, count))
 
 
-def proposed(columns: tuple[str, ...], seed: int = 5, count: int = 600) -> InferredLayout:
-    return infer(realtime_line(request, columns) for request in traffic(seed, count))
+def proposed(columns: tuple[str, ...], seed: int = 5, records: int = 600) -> InferredLayout:
+    return infer(realtime_line(request, columns) for request in traffic(seed, records))
 
 
 def names(proposal: InferredLayout) -> tuple[str, ...]:
@@ -131,6 +132,20 @@ def test_records_of_another_width_are_left_out_and_counted() -> None:
 
     assert names(proposal) == some
     assert (proposal.records, proposal.others) == (60, {1: 1, 2: 1})
+
+
+def test_no_more_is_read_than_is_needed() -> None:
+    read: list[int] = []
+
+    def endless() -> Iterator[str]:
+        for number in count():
+            read.append(number)
+            yield f"1768507267.148\t192.0.2.{number % 200}\t200"
+
+    assert infer(endless()).records == len(read) == MOST_LINES
+    read.clear()
+    infer(f"{line}\t{'x' * 1_000_000}" for line in endless())
+    assert len(read) < 40
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cloudfront_ecs.decoders.realtime import RealtimeDecoder, RealtimeOptions
 from cloudfront_ecs.normalize.layouts import legacy_columns, realtime_columns
 from normalize.converting import VALUES, convert, header, line, realtime, standard
 
@@ -221,6 +222,18 @@ def test_a_long_row_takes_no_more_than_its_time() -> None:
 
     assert body["url.query"] == "%" * 8192
     assert body["http.request.referrer"] == "%FF" * 8192
+
+
+def test_a_sample_says_how_many_requests_it_stands_for() -> None:
+    columns = ("timestamp", "c-ip", "sc-status")
+    sampled = RealtimeDecoder(RealtimeOptions(fields=columns, sampling_rate=5))
+
+    [body] = convert(line(columns), decoder=sampled).bodies
+    [unknown] = convert(line(columns), columns).bodies
+
+    assert body["aws.cloudfront.sampling_rate"] == 5
+    assert body["aws.cloudfront.sampling_weight"] == 20.0
+    assert "aws.cloudfront.sampling_weight" not in unknown
 
 
 def test_the_same_request_id_may_come_again() -> None:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 MOST_LINES = 20_000
 """Records that are looked at; more would not tell more."""
 
+MOST_CHARACTERS = 33_554_432
+"""Characters that are looked at, however long the records are."""
+
 _NO = -math.inf
 
 
@@ -61,17 +64,19 @@ class InferredLayout:
 def infer(lines: Iterable[str]) -> InferredLayout:
     """Propose the layout of real-time records.
 
-    Records of the most frequent width are looked at, ``MOST_LINES`` lines at most.
+    Records of the most frequent width are looked at, ``MOST_LINES`` and ``MOST_CHARACTERS`` at
+    most.
 
     Raises:
         PayloadError: There are no records, or no choice of columns explains them.
     """
-    rows = []
+    rows, size = [], 0
     for line in lines:
         text = line.rstrip("\r\n")
+        size += len(text)
         if text:
             rows.append(text.split("\t"))
-        if len(rows) == MOST_LINES:
+        if len(rows) == MOST_LINES or size > MOST_CHARACTERS:
             break
     if not rows:
         raise PayloadError("layout", "there are no records")
