@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from cloudfront_ecs.errors import nearest
+from cloudfront_ecs.normalize.ecs import EcsDocument
 from cloudfront_ecs.resources import field_table
 
 if TYPE_CHECKING:
@@ -56,6 +57,12 @@ def path_of(name: str) -> Path:
 def value_at(body: object, path: Path) -> Any:
     """Return the value of a field, or None where the document has none."""
     value: Any = body
+    if type(body) is EcsDocument:
+        attributes, path = _known_part(path)
+        for name in attributes:
+            value = getattr(value, name)
+            if value is None:
+                return None
     for part in path:
         if value is None:
             return None
@@ -66,7 +73,8 @@ def value_at(body: object, path: Path) -> Any:
 def put(body: Any, path: Path, value: object) -> None:
     """Give a field another value; None takes it out, and objects it leaves empty with it."""
     first, *rest = path
-    replaced = _replaced(_member(body, first), _struct_of(type(body), first), rest, value)
+    owner: Any = type(body)
+    replaced = _replaced(_member(body, first), _struct_of(owner, first), rest, value)
     if isinstance(body, dict):
         if replaced is None:
             body.pop(first, None)
@@ -123,6 +131,26 @@ def _attributes(kind: type[msgspec.Struct]) -> Mapping[str, str]:
 
 def _attribute(kind: type[msgspec.Struct], part: str) -> str:
     return _attributes(kind).get(part, part)
+
+
+@cache
+def _known_part(path: Path) -> tuple[Path, Path]:
+    """Return the attributes that lead through a typed body, and what of *path* is left."""
+    kind: Any = EcsDocument
+    for at, part in enumerate(path):
+        if kind is None or part not in _attributes(kind):
+            return _attributes_along(path[:at]), path[at:]
+        kind = _struct_of(kind, part)
+    return _attributes_along(path), ()
+
+
+def _attributes_along(path: Path) -> Path:
+    kind: Any = EcsDocument
+    found: list[str] = []
+    for part in path:
+        found.append(_attribute(kind, part))
+        kind = _struct_of(kind, part)
+    return tuple(found)
 
 
 @cache

@@ -95,7 +95,9 @@ class _Cleaning:
 
     def cell(self, cell: str) -> str:
         """Return the text of one column."""
-        plain = unquote_once(cell)
+        if cell == ABSENT:
+            return cell
+        plain = unquote_once(cell) if "%" in cell else cell
         self._found |= {cell, plain}
         is_headers = self._headers and ":" in cell and _headers_in(cell) == self._headers
         if is_headers:
@@ -108,7 +110,7 @@ class _Cleaning:
         if self._cookies.intersection((plain, cell)):
             edits = self._work.cookie_edits
         candidate = cell
-        for edit in edits:
+        for edit in edits if "=" in plain or "%" in plain else ():
             candidate = in_encoded(candidate, edit, encoded)
         for old, was_decoded in ((cell, False), (plain, True)):
             if old in self._changed:

@@ -176,6 +176,8 @@ def canonical(text: str) -> str | None:
 
 def changed_addresses(text: str, new: Mapping[str, str]) -> str:
     """Return *text* with every spelling of the addresses in *new* replaced."""
+    if "%" not in text and ":" not in text and not any(address in text for address in new):
+        return text
 
     def replaced(match: re.Match[str]) -> str:
         colon = _COLON.search(match[0])

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from cloudfront_ecs.batches import Layout
 from cloudfront_ecs.normalize.ecs import EcsDocument
 from cloudfront_ecs.normalize.escapes import unquote_once
@@ -189,14 +191,22 @@ def free_names() -> frozenset[str]:
 def changed_texts(before: Any, after: Any) -> dict[str, str | None]:
     """Return every text of *before* that is another one in *after*, with what it became."""
     found: dict[str, str | None] = {}
-    for name in field_types():
-        path = path_of(name)
-        old = value_at(before, path)
-        if isinstance(old, str) and name != "event.original":
-            new = value_at(after, path)
-            if new != old:
-                found.setdefault(old, new if isinstance(new, str) else None)
+    _compare(before, after, found)
     return found
+
+
+def _compare(before: Any, after: Any, found: dict[str, str | None]) -> None:
+    if before is after:  # what nobody changed is the same object still
+        return
+    if isinstance(before, str):
+        if before != after:
+            found.setdefault(before, after if isinstance(after, str) else None)
+    elif isinstance(before, msgspec.Struct):
+        for name in before.__struct_fields__:
+            _compare(getattr(before, name), getattr(after, name, None), found)
+    elif isinstance(before, dict):
+        for name, value in before.items():
+            _compare(value, after.get(name) if isinstance(after, dict) else None, found)
 
 
 def cookie_texts(body: Any) -> frozenset[str]:
