@@ -160,7 +160,7 @@ SEGMENT = _line(
 
 
 def hit(bucket: str, key: str, namespace: str) -> dict[str, Any]:
-    """Return the document of ``HIT``, without ``event.id`` and ``event.created``."""
+    """Return the document of ``HIT``, without its id and what the clock says."""
     viewer = {
         "address": "2001:DB8:0:0::7",
         "ip": "2001:db8::7",
@@ -178,6 +178,7 @@ def hit(bucket: str, key: str, namespace: str) -> dict[str, Any]:
             "provider": "cloudfront.amazonaws.com",
             "category": ["web"],
             "type": ["access"],
+            "action": "refresh_hit",
             "outcome": "success",
             "start": "2026-01-15T20:10:03.994Z",
             "end": "2026-01-15T20:10:05Z",
@@ -198,6 +199,9 @@ def hit(bucket: str, key: str, namespace: str) -> dict[str, Any]:
             "query": "q=a%20b&sort=up+down",
             "extension": "gz",
             "domain": "www.example.com",
+            "registered_domain": "example.com",
+            "subdomain": "www",
+            "top_level_domain": "com",
             "scheme": "https",
             "full": "https://www.example.com/art/caf%C3%A9%20noir.tar.gz?q=a%20b&sort=up+down",
         },
@@ -238,7 +242,12 @@ def hit(bucket: str, key: str, namespace: str) -> dict[str, Any]:
             "product": "CloudFront",
             "type": "cdn",
             "name": "LHR62-C3",
-            "geo": {"name": "LHR62-C3"},
+            "geo": {
+                "name": "LHR62-C3",
+                "city_name": "London",
+                "country_iso_code": "GB",
+                "location": {"lat": 51.4706, "lon": -0.4619},
+            },
         },
         "related": {
             "ip": ["2001:db8::7", "198.51.100.7", "203.0.113.9"],
@@ -250,6 +259,18 @@ def hit(bucket: str, key: str, namespace: str) -> dict[str, Any]:
                 "distribution_id": key.removeprefix("cdn/").partition(".")[0],
                 "domain": "d111111abcdef8.cloudfront.net",
                 "edge_location": "LHR62-C3",
+                "pop": "LHR",
+                "billing_region": "Europe and Israel",
+                "host": "WWW.example.com",
+                "cache_status": "refresh_hit",
+                "cache_hit": 1,
+                "status_class": "2xx",
+                "error": 0,
+                "error_4xx": 0,
+                "error_5xx": 0,
+                "slow": 1,
+                "bot_class": "none",
+                "referrer_domain": "www.example.com",
                 "edge_result_type": "RefreshHit",
                 "edge_response_result_type": "Hit",
                 "edge_detailed_result_type": "RefreshHit",
@@ -271,7 +292,7 @@ def hit(bucket: str, key: str, namespace: str) -> dict[str, Any]:
 
 
 def failure(bucket: str, key: str, namespace: str) -> dict[str, Any]:
-    """Return the document of ``FAILURE``, without ``event.id`` and ``event.created``."""
+    """Return the document of ``FAILURE``, without its id and what the clock says."""
     viewer = {"address": "192.0.2.77", "ip": "192.0.2.77", "port": 1024}
     site = {"address": "api.example.com", "domain": "api.example.com", "bytes": 931}
     return {
@@ -284,6 +305,7 @@ def failure(bucket: str, key: str, namespace: str) -> dict[str, Any]:
             "provider": "cloudfront.amazonaws.com",
             "category": ["web"],
             "type": ["access", "error"],
+            "action": "error",
             "outcome": "failure",
             "reason": "OriginConnectError",
             "start": "2026-01-15T20:10:06.000Z",
@@ -303,6 +325,9 @@ def failure(bucket: str, key: str, namespace: str) -> dict[str, Any]:
             "original": "/v1/orders",
             "path": "/v1/orders",
             "domain": "api.example.com",
+            "registered_domain": "example.com",
+            "subdomain": "api",
+            "top_level_domain": "com",
             "port": 8080,
             "scheme": "http",
             "full": "http://api.example.com:8080/v1/orders",
@@ -328,7 +353,12 @@ def failure(bucket: str, key: str, namespace: str) -> dict[str, Any]:
             "product": "CloudFront",
             "type": "cdn",
             "name": "FRA56-P9",
-            "geo": {"name": "FRA56-P9"},
+            "geo": {
+                "name": "FRA56-P9",
+                "city_name": "Frankfurt am Main",
+                "country_iso_code": "DE",
+                "location": {"lat": 50.0264, "lon": 8.5431},
+            },
         },
         "related": {
             "ip": ["192.0.2.77"],
@@ -340,6 +370,17 @@ def failure(bucket: str, key: str, namespace: str) -> dict[str, Any]:
                 "distribution_id": key.removeprefix("cdn/").partition(".")[0],
                 "domain": "d111111abcdef8.cloudfront.net",
                 "edge_location": "FRA56-P9",
+                "pop": "FRA",
+                "billing_region": "Europe and Israel",
+                "cache_status": "error",
+                "cache_hit": 0,
+                "status_class": "5xx",
+                "error": 1,
+                "error_4xx": 0,
+                "error_5xx": 1,
+                "error_side": "origin",
+                "slow": 0,
+                "bot_class": "empty",
                 "edge_result_type": "Error",
                 "edge_response_result_type": "Error",
                 "edge_detailed_result_type": "OriginConnectError",
@@ -356,7 +397,7 @@ def failure(bucket: str, key: str, namespace: str) -> dict[str, Any]:
 
 
 def segment(stream: str, place: tuple[str, str], account: str, namespace: str) -> dict[str, Any]:
-    """Return the document of ``SEGMENT``, without ``event.id`` and ``event.created``."""
+    """Return the document of ``SEGMENT``, without its id and what the clock says."""
     shard, sequence = place
     viewer = {
         "address": "203.0.113.5",
@@ -382,6 +423,7 @@ def segment(stream: str, place: tuple[str, str], account: str, namespace: str) -
             "provider": "cloudfront.amazonaws.com",
             "category": ["web"],
             "type": ["access"],
+            "action": "miss",
             "outcome": "success",
             "reason": "Failover:503",
             "start": "2026-01-15T20:11:00.792Z",
@@ -403,6 +445,9 @@ def segment(stream: str, place: tuple[str, str], account: str, namespace: str) -
             "query": "token=a%20b&x=1",
             "extension": "m4s",
             "domain": "media.example.com",
+            "registered_domain": "example.com",
+            "subdomain": "media",
+            "top_level_domain": "com",
             "port": 8443,
             "scheme": "https",
             "full": "https://media.example.com:8443/live/ch%20one/seg-7.m4s?token=a%20b&x=1",
@@ -445,7 +490,12 @@ def segment(stream: str, place: tuple[str, str], account: str, namespace: str) -
             "type": "cdn",
             "name": "VIE50-C1",
             "ip": ["192.0.2.10"],
-            "geo": {"name": "VIE50-C1"},
+            "geo": {
+                "name": "VIE50-C1",
+                "city_name": "Vienna",
+                "country_iso_code": "AT",
+                "location": {"lat": 48.1103, "lon": 16.5697},
+            },
         },
         "related": {
             "ip": ["203.0.113.5", "192.0.2.10", "198.51.100.7", "192.0.2.44"],
@@ -461,6 +511,18 @@ def segment(stream: str, place: tuple[str, str], account: str, namespace: str) -
             "cloudfront": {
                 "domain": "d111111abcdef8.cloudfront.net",
                 "edge_location": "VIE50-C1",
+                "pop": "VIE",
+                "billing_region": "Europe and Israel",
+                "host": "Media.example.com:8443",
+                "cache_status": "miss",
+                "cache_hit": 0,
+                "status_class": "2xx",
+                "error": 0,
+                "error_4xx": 0,
+                "error_5xx": 0,
+                "slow": 0,
+                "bot_class": "none",
+                "referrer_domain": "www.example.com",
                 "edge_result_type": "Miss",
                 "edge_response_result_type": "Miss",
                 "edge_detailed_result_type": "Miss",
@@ -488,6 +550,7 @@ def segment(stream: str, place: tuple[str, str], account: str, namespace: str) -
                     "encoded_bitrate": 5000,
                     "buffer_length": 12_000,
                     "buffer_starvation": True,
+                    "starved": 1,
                     "content_id": "movie-7",
                     "object_duration": 4000,
                     "deadline": 2000,

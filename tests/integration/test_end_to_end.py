@@ -233,6 +233,9 @@ def _without_clock(body: dict[str, Any], ident: str, began: datetime) -> dict[st
     body = copy.deepcopy(body)
     created = body["event"].pop("created")
     assert created.endswith("Z")
-    assert began <= datetime.fromisoformat(created) <= datetime.now(UTC)
+    read = datetime.fromisoformat(created)
+    assert began <= read <= datetime.now(UTC)
+    delay = (read - datetime.fromisoformat(body["@timestamp"])) // timedelta(seconds=1)
+    assert body["aws"]["cloudfront"].pop("ingest_delay") == delay
     assert body["event"].pop("id") == ident
     return body
