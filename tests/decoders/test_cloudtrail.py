@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import tracemalloc
 from typing import TYPE_CHECKING, Any
@@ -371,6 +372,17 @@ def test_an_endless_text_takes_little_memory() -> None:
     assert Decoded(batches).events == [ONE]
     assert Decoded(batches).reasons == ["too_long"]
     assert peak < 8_000_000
+
+
+def test_subscriptions_are_compressed_messages() -> None:
+    whole = gzip.compress(compact(subscribed(json.dumps(ONE), json.dumps(TWO))))
+    messages = [Message(whole, "5"), Message(whole[:-20], "6")]
+    payload = Payload(Receipt("s", 0), ORIGIN, messages=messages)
+
+    found = Decoded(list(CloudTrailDecoder(CloudTrailOptions()).decode(payload)))
+
+    assert found.events == [ONE, TWO]
+    assert [(one.reason, one.position) for one in found.rejects] == [("truncated", "6")]
 
 
 def test_records_are_numbered_from_one_and_filtered_ones_count() -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from cloudfront_ecs.adapters import DecoderSpec
 from cloudfront_ecs.batches import Layout, RecordBatch, RejectedLine
 from cloudfront_ecs.decoders.cloudtrail_events import unwrapped
+from cloudfront_ecs.decoders.inflate import inflated_messages
 from cloudfront_ecs.decoders.json_records import json_records
 from cloudfront_ecs.decoders.lines import MAX_LINE_BYTES, text_of
 from cloudfront_ecs.hookspecs import hookimpl
@@ -79,7 +80,10 @@ class CloudTrailDecoder:
             number += len(pieces)
 
     def _decode_messages(self, messages: Sequence[Message]) -> Iterator[RecordBatch]:
-        for message in messages:
+        readable, damaged = inflated_messages(messages)
+        if damaged:
+            yield RecordBatch(LAYOUT, [], [], (), rejects=damaged)
+        for message in readable:
             found = json_records([message.data], self._options.max_event_bytes)
             pieces = [piece for some in found for piece in some]
             if pieces:
