@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
@@ -210,13 +210,15 @@ def test_rows_before_the_damage_become_documents() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0), st.integers(0, 255))
+@example(121, 1)  # the file then seems to have no rows
 def test_any_damage_ends_with_a_reject_or_a_document(place: int, value: int) -> None:
     data = bytearray(usual(rows=2))
     data[place % len(data)] = value
 
     outcome = read(bytes(data))
 
-    assert len(outcome.documents) + len(outcome.rejects) == outcome.read > 0
+    assert len(outcome.documents) + len(outcome.rejects) == outcome.read
+    assert len(outcome.documents) == 2 or outcome.rejects
 
 
 def test_two_columns_of_one_name_are_refused() -> None:

@@ -98,6 +98,7 @@ class ParquetDecoder:
                 numbers = range(number, number + len(lines))
                 yield RecordBatch(layout, TabRows(lines), lines, numbers, plain=text.isascii())
                 number += len(lines)
+            _require_rows(file.metadata, number - 1)
         except (arrow.core.ArrowException, OSError, ValueError, OverflowError) as error:
             said = " ".join(str(error).split())[:_LONGEST_REASON]
             raise PayloadError("parquet", f"not readable as Parquet: {said}", beginning) from error
@@ -151,6 +152,14 @@ def _by_parquet_name() -> dict[str, str]:
     for column in rows_by_column("standard"):
         names.setdefault(re.sub(r"\W+", "_", column.lower()).strip("_"), column)
     return names
+
+
+def _require_rows(metadata: Any, found: int) -> None:
+    """Refuse a file of fewer rows than it says: a damaged page can end it without an error."""
+    groups = range(metadata.num_row_groups)
+    expected = max(metadata.num_rows, sum(metadata.row_group(i).num_rows for i in groups))
+    if found < expected:
+        raise ValueError(f"{expected} rows expected, {found} found")
 
 
 def _text(arrow: Arrow, batch: Any) -> str:
