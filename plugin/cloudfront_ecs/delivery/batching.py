@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from cloudfront_ecs.encoding import json_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +49,11 @@ class Share:
     trace: Trace | None
     layout: Layout | None
 
+    @property
+    def concealed(self) -> bool:
+        """Whether its lines must not be seen again."""
+        return self.trace is not None and self.trace.concealed
+
 
 @dataclass(slots=True, eq=False)
 class Batch:
@@ -73,12 +80,25 @@ class Batch:
     offered: float = 0.0
 
     def line_of(self, document: Document) -> tuple[Share, RejectedLine] | None:
-        """Return the line a document was made of, with the payload's share."""
+        """Return the line a document was made of, with the payload's share.
+
+        Where a transform conceals, the document as it was sent stands in place of the line.
+        """
         for share in self.shares:
             line = share.trace.line_of(document.id) if share.trace else None
             if line is not None:
+                if share.concealed:
+                    line = replace(line, raw=_as_sent(document))
                 return share, line
         return None
+
+
+def _as_sent(document: Document) -> bytes:
+    """Return the JSON of a document; nothing where a plugin made something else of it."""
+    try:
+        return json_line(document)
+    except (TypeError, ValueError, OverflowError):
+        return b""
 
 
 class Batching:

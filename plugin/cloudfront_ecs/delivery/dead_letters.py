@@ -33,6 +33,7 @@ class DeadLetter:
         attempts: How often they were tried.
         layout: The columns that were to explain the line, where there were any.
         sink: The sink that refused the document, if a sink did.
+        as_sent: The bytes are the document as it was sent, not the line.
     """
 
     rejected: RejectedLine
@@ -40,6 +41,7 @@ class DeadLetter:
     attempts: int = 1
     layout: Layout | None = None
     sink: str | None = None
+    as_sent: bool = False
 
     def line(self) -> bytes:
         """Return the letter as one line of JSON."""
@@ -58,6 +60,8 @@ class DeadLetter:
             letter["length"] = self.rejected.length
         if self.sink is not None:
             letter["sink"] = self.sink
+        if self.as_sent:
+            letter["raw_is"] = "document"
         if self.layout is not None and self.layout.columns:
             letter["layout"] = {"log": self.layout.log, "columns": self.layout.columns}
         return json.dumps(letter, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"

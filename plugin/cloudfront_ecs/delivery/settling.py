@@ -216,6 +216,7 @@ class Settling:
                     share.progress.origin,
                     layout=share.layout,
                     sink=written.sink,
+                    as_sent=share.concealed,
                 )
             )
         self._store(letters)
