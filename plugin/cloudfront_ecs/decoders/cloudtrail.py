@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from cloudfront_ecs.adapters import AdapterContext
     from cloudfront_ecs.batches import Message, Payload
-    from cloudfront_ecs.decoders.json_records import Piece
+    from cloudfront_ecs.decoders.json_splitter import Piece
 
 LAYOUT = Layout("api", ("event",))
 
