@@ -54,6 +54,7 @@ def documents(layout: Layout, rows: Iterable[Sequence[str]]) -> list[dict[str, A
         for index, document in zip(normalized.indexes, normalized.documents, strict=True):
             body = msgspec.json.decode(msgspec.json.encode(document.body))
             del body["event"]["created"]
+            body.get("aws", {}).get("cloudfront", {}).pop("ingest_delay", None)
             found[judged.numbers[index]] = body
     return [found.get(number) for number in range(1, len(lines) + 1)]
 
