@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PIECE = 65_536
 MEBIBYTE = 1 << 20
 LONG = 40 * MEBIBYTE
-MOST_HELD = 12 * MEBIBYTE
+MOST_HELD = 24 * MEBIBYTE
 """Bytes that a line without an end may cost; the longest line that is read has one MiB."""
 
 SNIPPETS = [
@@ -35,7 +35,7 @@ SNIPPETS = [
 ]  # fmt: skip
 
 quick = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 every_decoder = pytest.mark.parametrize("kind", decoder_kinds())
 

@@ -187,7 +187,8 @@ def _miscounted(
     sample: Sample, data: bytes, outcome: Outcome, decoder: _Watched, *, streamed: bool
 ) -> str:
     ended = len(outcome.documents) + len(outcome.rejects) + outcome.filtered
-    found, count = ended + outcome.skipped, _count(data.removeprefix(BOM))
+    data = data.removeprefix(BOM)
+    found, count = ended + outcome.skipped, _count(data)
     written = sum(1 for line in data.split(b"\n") if line.strip())
     if decoder.gave_up:
         right = found >= 1

@@ -37,14 +37,21 @@ def separator_of(line: bytes) -> bytes:
 
 def _replace(line: bytes, at: int, value: bytes) -> bytes:
     parts = line.split(separator_of(line))
-    parts[at % len(parts)] = value
+    parts[_of_value(line, at, len(parts))] = value
     return separator_of(line).join(parts)
 
 
 def _append(line: bytes, at: int, value: bytes) -> bytes:
     parts = line.split(separator_of(line))
-    parts[at % len(parts)] += value
+    parts[_of_value(line, at, len(parts))] += value
     return separator_of(line).join(parts)
+
+
+def _of_value(line: bytes, at: int, count: int) -> int:
+    """Return the index of a value; in JSON mostly no key, for new keys are a new layout."""
+    if separator_of(line) == b'"' and count > 4 and at % 20:
+        return at % ((count - 1) // 4) * 4 + 3
+    return at % count
 
 
 def _swap(line: bytes, at: int, _: bytes) -> bytes:

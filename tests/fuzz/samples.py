@@ -82,8 +82,8 @@ def _samples(kind: str, log: Path) -> Iterator[Sample]:
     first = next((at for at, line in enumerate(lines) if line and not line.startswith(b"#")), 0)
     header = b"".join(line + b"\n" for line in lines[:first])
     records = tuple(line for line in lines[first:] if line)
-    lined = kind not in NOT_LINES
-    exact = kind in _ROWS and not data.lstrip().startswith((b"{", b"["))
+    lined = kind not in NOT_LINES and log.parent.name != _OWN["cloudtrail"]
+    exact = lined and kind in _ROWS and not data.lstrip().startswith((b"{", b"["))
     yield Sample(name_of(log), decoder, header, records, lined=lined, exact=exact)
 
 
