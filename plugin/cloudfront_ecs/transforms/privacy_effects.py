@@ -50,8 +50,11 @@ _OWN_COLUMNS = frozenset((*_HEADER_OF.values(), "x-forwarded-for"))
 
 _HOLDERS = {
     "url.path": ("url.original", "url.full", "url.extension"),
-    "url.domain": ("url.full",),
-}
+    "url.domain": (
+        "url.full", "url.registered_domain", "url.subdomain", "url.top_level_domain",
+    ),
+    "http.request.referrer": ("aws.cloudfront.referrer_domain",),
+}  # fmt: skip
 """Fields that have the value of another one as a part."""
 
 _SOUGHT = frozenset(
