@@ -106,6 +106,7 @@ def test_a_run_follows_a_configuration_that_changes(tmp_path: Path) -> None:
     assert "allow cloudfront:GetRealtimeLogConfig" in third.err
     assert len(documents) == 250
     assert dead_letters(tmp_path / "state") == []
+    assert {each["aws"]["cloudfront"]["sampling_rate"] for each in documents} == {50}
     errors = {document.get("error", {}).get("message", "x-forwarded-for") for document in documents}
     assert all(error.startswith("x-forwarded-for") for error in errors)
     assert [len(each["columns"]) for each in layouts] == [40, 44]
