@@ -224,12 +224,12 @@ class Splitter:
     def _look_for_next(self) -> bool:
         """Refuse a broken record once it is known where the next one begins."""
         if self._level:
-            found = _AGAIN.search(self._data, max(self._start + 1, self._at - _LOOK_BACK))
+            found = _AGAIN.search(self._data, max(self._start + 1, self._at))
             end = found.start() if found else -1
         else:
             end = self._data.find(b"\n", self._at)
-        if end < 0:
-            self._at = len(self._data)
+        if end < 0:  # its beginning may have come
+            self._at = max(self._at, len(self._data) - _LOOK_BACK)
             return False
         self._refuse(end)
         self._broken, self._at = False, end
