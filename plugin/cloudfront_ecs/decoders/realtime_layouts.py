@@ -55,6 +55,11 @@ class KnownLayouts:
             for width, same in self._by_width.items()
         }
         self._alone_from = {each.layout: self._threshold(each) for each in known}
+        self._only = {
+            width: (same[0].layout, line_shape(same[0].layout.columns))
+            for width, same in self._by_width.items()
+            if len(same) == 1
+        }
 
     def alone(self, layout: Layout, lines: Sequence[str]) -> bool:
         """Say whether rows of the width of *layout* are of no other layout.
@@ -69,6 +74,10 @@ class KnownLayouts:
     def choose(self, line: str) -> Choice | Misfit:
         """Return the layout of a record and its columns, or why there is none."""
         row = line.split("\t")
+        if row[-1] and len(row) in self._only:  # mostly there is nothing to choose
+            layout, fits = self._only[len(row)]
+            if fits(line):
+                return layout, row
         choices = [(each, row) for each in self._by_width.get(len(row), ())]
         at: Sequence[int] = self._differing.get(len(row), ())
         if row[-1] == "" and len(row) - 1 in self._by_width:  # a trailing tab, if nothing else
