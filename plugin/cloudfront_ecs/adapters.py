@@ -67,7 +67,15 @@ class Decoder(Protocol):
 
 
 class Transform(Protocol):
-    """Changes, completes or drops documents between normalizing and writing."""
+    """Changes, completes or drops documents between normalizing and writing.
+
+    One after which the line as read must not be seen again has an attribute ``conceals``,
+    which is true: what a sink then refuses becomes a dead letter as it was sent.
+
+    One that only completes an object of the document, equal objects equally, may have an
+    attribute ``completion`` (``normalize.plan.Completion``): where it comes first in its
+    pipeline, it is then asked once for each distinct object, and not for each document.
+    """
 
     def apply(self, documents: list[Document]) -> list[Document]:
         """Return the documents that go on; the missing ones count as filtered.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -181,20 +181,47 @@ class RowFitter(Protocol):
         """Yield the records of *batch* again, each judged by itself, without a fitter."""
 
 
+class Page(Protocol):
+    """The records that some documents were written from, for those who want to look inside."""
+
+    def body(self, index: int) -> object:
+        """Return the typed body of the record at *index*."""
+
+
 class Document(msgspec.Struct, gc=False):
     """One ECS body, its id and where it goes.
+
+    A body that nobody looks into never comes into being: such a document is its JSON text
+    from the beginning.  Whoever asks for ``body`` may change it, so the text is gone then.
 
     Attributes:
         id: 30 characters, the same for the same source bytes on every attempt.
         dataset: ``cloudfront.standard``, ``cloudfront.realtime``, …
         time_ns: The time of the document, nanoseconds since 1970 (``@timestamp``).
-        body: A Struct of ``cloudfront_ecs.normalize.ecs``, or a plain dict.
+        opened: The body, see ``body``, or None where only the text is there.
+        text: The body as JSON on one line, or None where it has been opened.
     """
 
     id: str
     dataset: str
     time_ns: int
-    body: object
+    opened: object = None
+    text: str | None = None
+    page: Page | None = None
+    index: int = 0
+
+    @property
+    def body(self) -> Any:
+        """A Struct of ``cloudfront_ecs.normalize.ecs``, or a plain dict."""
+        page = self.page
+        if self.text is not None and page is not None:
+            self.opened = page.body(self.index)  # first: another sink's thread may look
+            self.text = self.page = None
+        return self.opened
+
+    @body.setter
+    def body(self, body: object) -> None:
+        self.opened, self.text, self.page = body, None, None
 
 
 @dataclass(frozen=True, slots=True)

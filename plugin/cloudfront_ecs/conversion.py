@@ -9,6 +9,7 @@ from cloudfront_ecs.batches import RejectedLine
 from cloudfront_ecs.decoders.inflate import inflate
 from cloudfront_ecs.decoders.rows import refitted
 from cloudfront_ecs.errors import PayloadError
+from cloudfront_ecs.normalize.builders import BUILDERS
 from cloudfront_ecs.normalize.normalizer import Normalizer
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from cloudfront_ecs.adapters import Decoder, Transform
     from cloudfront_ecs.batches import Document, Layout, Payload, RecordBatch
     from cloudfront_ecs.normalize.normalized import NormalizedBatch
+    from cloudfront_ecs.normalize.plan import Completion
 
 
 @dataclass(slots=True)
@@ -27,11 +29,13 @@ class Trace:
         documents: The documents, before any transform.
         batch: The records.
         indexes: For each document, the index of its record.
+        concealed: A transform has hidden what the lines still show.
     """
 
     documents: tuple[Document, ...]
     batch: RecordBatch
     indexes: Sequence[int]
+    concealed: bool = False
 
     def line_of(self, document_id: str) -> RejectedLine | None:
         """Return the line of a document, ready to be refused, or None if it is not here."""
@@ -93,6 +97,8 @@ class Conversion:
         self._tags, self._labels = tuple(tags), dict(labels or {})
         self._decoder = decoder
         self._transforms = tuple(transforms)
+        self._conceals = any(getattr(transform, "conceals", False) for transform in transforms)
+        self._completions = tuple(_leading_completions(transforms))
         self._original = original
 
     def convert(self, payload: Payload) -> Iterator[Converted]:
@@ -104,7 +110,11 @@ class Conversion:
             SourceError: Reading broke off; what was yielded will come again.
         """
         normalizer = Normalizer(
-            payload.origin, original=self._original, tags=self._tags, labels=self._labels
+            payload.origin,
+            original=self._original,
+            tags=self._tags,
+            labels=self._labels,
+            completions=self._completions,
         )
         if payload.messages is None:
             payload = replace(payload, chunks=inflate(payload.chunks))
@@ -113,8 +123,9 @@ class Conversion:
                 rejects = [*batch.rejects, *normalized.rejects]
                 documents = normalized.documents
                 made = len(documents)
-                trace = Trace(tuple(documents), batch, normalized.indexes)
-                for transform in self._transforms:
+                trace = Trace(tuple(documents), batch, normalized.indexes, self._conceals)
+                built = batch.layout.log in BUILDERS
+                for transform in self._transforms[0 if built else len(self._completions) :]:
                     documents = transform.apply(documents)
                 yield Converted(
                     documents=documents,
@@ -141,6 +152,15 @@ def _normalized(
             continue
         for judged in batch.fitter.refitted(batch) if batch.fitter else refitted(batch):
             yield judged, normalizer.normalize(judged)
+
+
+def _leading_completions(transforms: Iterable[Transform]) -> Iterator[Completion]:
+    """Yield what the first transforms complete, up to the first that does something else."""
+    for transform in transforms:
+        completion = getattr(transform, "completion", None)
+        if completion is None:
+            return
+        yield completion
 
 
 def _last_reject(error: PayloadError) -> RejectedLine:

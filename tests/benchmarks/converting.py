@@ -6,10 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from cloudfront_ecs.collector import calm_collector
 from cloudfront_ecs.conversion import Conversion
+from cloudfront_ecs.encoding import json_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -29,7 +28,6 @@ def convert(
     """Convert *payloads* as a pipeline does, and tell."""
     conversion = Conversion(decoder, transforms)
     calm_collector()
-    encode = msgspec.json.Encoder().encode_lines
     records = size = 0
     with Path(os.devnull).open("wb", buffering=0) as out:
         running = timing()
@@ -37,7 +35,7 @@ def convert(
             for converted in conversion.convert(payload):
                 if converted.rejects:
                     raise SystemExit(f"refused: {converted.rejects[0].detail}")
-                lines = encode([document.body for document in converted.documents])
+                lines = json_lines(converted.documents)
                 out.write(lines)
                 records += converted.read
                 size += len(lines)

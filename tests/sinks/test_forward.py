@@ -53,7 +53,7 @@ def document(number: int = 0, body: object = None, **changes: Any) -> Document:
         "dataset": "cloudfront.standard",
         "time_ns": TIME_NS,
     }
-    return Document(**(values | changes), body={"number": number} if body is None else body)
+    return Document(**(values | changes), opened={"number": number} if body is None else body)
 
 
 def packer(**changes: Any) -> Packer:

@@ -96,7 +96,7 @@ def values_of(
     plan = Plan(layout, completions=completions, dated=False)
     objects = Objects(plan)
     values = "".join(f"{objects.at(path)}, " for path in paths)
-    lines = [line.code for line in plan.lines] + objects.lines
+    lines = plan.lines_for((*objects.lines, values)) + objects.lines
     source = (
         "def values(row, k):\n"
         f"    {payload_constants((*lines, values))}\n"
@@ -156,8 +156,12 @@ class Objects:
                 struct = nodes[path].struct or struct
                 return self.expression(struct, f"{path}.")
             above = [node for node in nodes.values() if path.startswith(f"{node.path}.")]
-            if not above or above[0].struct is None:
+            if not above:
                 return "None"
+            if above[0].struct is None:  # with fewer columns, the object may be a shared one
+                self.scope["part_of"] = part_of
+                inner = path.removeprefix(f"{above[0].path}.").split(".")
+                return f"part_of({self._plan.expression(above[0].path)}, {inner})"
             struct, prefix = above[0].struct, f"{above[0].path}."
 
     def expression(self, struct: type[Any], prefix: str) -> str:
@@ -187,6 +191,16 @@ class Objects:
         self.lines.append(f"{variable} = {call}")
         self._made[call] = variable
         return variable
+
+
+def part_of(value: Any, names: Sequence[str]) -> Any:
+    """Return the field or object within *value*, by its names in JSON; None if absent."""
+    for name in names:
+        if value is None:
+            return None
+        fields = dict(zip(value.__struct_encode_fields__, value.__struct_fields__, strict=True))
+        value = getattr(value, fields[name])
+    return value
 
 
 _CERTAIN = frozenset({"ECS", "k_data_stream", "k_cloud", "end", "ident", "k_stream"})

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _Value = TypeVar("_Value")
-_Key = TypeVar("_Key", bound="str | int")
+_Key = TypeVar("_Key", bound="str | int | type")
 _LONGEST_REMEMBERED = 512
 
 

@@ -14,9 +14,12 @@ from cloudfront_ecs.normalize.as_logged import NOT_UTF8, keep_as_logged
 from cloudfront_ecs.normalize.builders import BUILDERS
 from cloudfront_ecs.normalize.compile import compiled
 from cloudfront_ecs.normalize.identity import RecordKeys
+from cloudfront_ecs.normalize.json_rows import quotable_rows
+from cloudfront_ecs.normalize.json_text import written
 from cloudfront_ecs.normalize.layouts import rows_by_column
 from cloudfront_ecs.normalize.normalized import NormalizedBatch, refused
 from cloudfront_ecs.normalize.payload_constants import constants
+from cloudfront_ecs.resources import ACCESS_LOGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from cloudfront_ecs.batches import Document, Layout, Origin, RecordBatch, RejectedLine
     from cloudfront_ecs.normalize.compile import Compiled
     from cloudfront_ecs.normalize.payload_constants import Constants
+    from cloudfront_ecs.normalize.plan import Completion
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +51,7 @@ class Normalizer:
         original: bool = False,
         tags: Sequence[str] = (),
         labels: Mapping[str, str] | None = None,
+        completions: tuple[Completion, ...] = (),
     ) -> None:
         """Prepare what all records of *origin* share.
 
@@ -55,13 +60,16 @@ class Normalizer:
             original: Whether ``event.original`` keeps the line.
             tags: Put into ``tags`` of every document.
             labels: Put into ``labels`` of every document.
+            completions: What completes parts of documents of rows (not those of builders).
         """
         self._tags, self._labels = tags, labels
+        self._completions = completions
         self._origin = origin
         self._original = original
         self._keys = RecordKeys(origin)
         self._created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self._constants: dict[str, Constants] = {}
+        self._texts: dict[int, tuple[str, ...]] = {}
 
     def normalize(self, batch: RecordBatch) -> NormalizedBatch:
         """Return the documents of *batch*.
@@ -74,25 +82,12 @@ class Normalizer:
             shared = self._shared(batch.layout.log)
             return builder(batch, self._keys.of(batch), shared, original=self._original)
         try:
-            conversion = compiled(
-                batch.layout, messages=batch.positions is not None, original=self._original
-            )
+            conversion = self._conversion(batch)
         except convert.UndatedError as error:
             return NormalizedBatch([], [_refusal(batch, i, error) for i in range(len(batch.rows))])
-        rows: Sequence[list[str]] = batch.rows
-        if not batch.plain:
-            rows = [row if "".join(row).isascii() else _UNREADABLE for row in rows]
-        # Kept as texts: an error would keep all lines alive, in a cycle.
-        failed: dict[int, _Partly | None] = {}
         keys = self._keys.of(batch)
-        documents = conversion.run(
-            rows,
-            batch.lines,
-            keys,
-            batch.lines if batch.positions is None else batch.positions,
-            self._shared(batch.layout.log),
-            lambda index, error: failed.__setitem__(index, _partly_read(error)),
-        )
+        page = _Page(batch, keys, self._shared(batch.layout.log), conversion)
+        documents, failed = self._documents(page)
         if not failed and not batch.notes:
             # Nothing was refused, so no place is empty.
             return NormalizedBatch(documents, [], range(len(documents)))  # type: ignore[arg-type]
@@ -115,6 +110,53 @@ class Normalizer:
                 _add_error(document, note)
         made = {i: document for i, document in enumerate(documents) if document is not None}
         return NormalizedBatch(list(made.values()), rejects, list(made))
+
+    def _conversion(self, batch: RecordBatch) -> Compiled:
+        return compiled(
+            batch.layout,
+            messages=batch.positions is not None,
+            original=self._original,
+            completions=self._completions,
+        )
+
+    def _documents(self, page: _Page) -> tuple[list[Document | None], dict[int, _Partly | None]]:
+        """Return the documents of a page, and which records could not be converted.
+
+        Usual records are written as text at once; the others are made of objects first.
+        """
+        batch = page.batch
+        unusual: list[int] = []
+        documents: list[Document | None]
+        if batch.layout.log in ACCESS_LOGS:
+            writing = written(
+                batch.layout,
+                messages=batch.positions is not None,
+                original=self._original,
+                completions=self._completions,
+            )
+            if id(writing) not in self._texts:
+                self._texts[id(writing)] = writing.constants(page.shared)
+            documents = writing.run(
+                quotable_rows(batch),
+                batch.lines,
+                page.keys,
+                batch.positions,
+                self._texts[id(writing)],
+                page.shared,
+                page,
+                lambda index, _: unusual.append(index),
+            )
+        else:
+            unusual = [*range(len(batch.lines))]
+            documents = [None] * len(unusual)
+        # Kept as texts: an error would keep all lines alive, in a cycle.
+        failed: dict[int, _Partly | None] = {}
+        for index in unusual:
+            document, error = page.document(index)
+            documents[index] = document
+            if error is not None:
+                failed[index] = _partly_read(error)
+        return documents, failed
 
     def _shared(self, name: str) -> Constants:
         if name not in self._constants:
@@ -163,6 +205,44 @@ class Normalizer:
         named = [str(problem) for problem in problems if problem.reason]
         if named:
             _add_error(document, "; ".join(named))
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """The records of a batch, and how typed documents are made of them.
+
+    Attributes:
+        batch: The records.
+        keys: The ends of their ids.
+        shared: What all documents of the payload have in common.
+        conversion: Makes documents of typed objects.
+    """
+
+    batch: RecordBatch
+    keys: Sequence[str]
+    shared: Constants
+    conversion: Compiled
+
+    def body(self, index: int) -> object:
+        """Return the typed body of the record at *index*, see ``batches.Page``."""
+        document, error = self.document(index)
+        if document is None:
+            raise RuntimeError("a record that was written cannot be read") from error
+        return document.opened
+
+    def document(self, index: int) -> tuple[Document | None, Exception | None]:
+        """Return the document of the record at *index*, or why it could not be converted."""
+        row = self.batch.rows[index]
+        errors: list[Exception] = []
+        [document] = self.conversion.run(
+            [row if self.batch.plain or "".join(row).isascii() else _UNREADABLE],
+            [self.batch.lines[index]],
+            [self.keys[index]],
+            [self.batch.positions[index] if self.batch.positions else ""],
+            self.shared,
+            lambda _, error: errors.append(error),
+        )
+        return document, errors[0] if errors else None
 
 
 class _Row(msgspec.Struct, frozen=True):

@@ -84,6 +84,7 @@ def unique(first: str | None, second: str | None, rest: list[str] | None) -> lis
 
 
 _COLUMN = re.compile(r"\{([^{}]+)\}")
+_DOT = re.compile(r"\.")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 CONVERSIONS = (
     "integer", "percent", "unquote_once", "epoch_seconds", "epoch_milliseconds", "instant",
@@ -149,6 +150,8 @@ class Plan:
         self._plain_columns()
         self._constant_fields()
         self._share_objects(dict(completions))
+        filled = (*self.fields, *self.objects)
+        self._above = {path[: at.start()] for path in filled for at in _DOT.finditer(path)}
 
     def raw(self, column: str) -> str:
         """Return the variable that holds the text of *column*."""
@@ -156,14 +159,12 @@ class Plan:
 
     def nodes(self, struct: type[Any], prefix: str = "") -> Iterator[Node]:
         """Yield the fields and objects of *struct* that the layout can fill, in order."""
-        hints = get_type_hints(struct)
-        for item in msgspec.structs.fields(struct):
-            path = f"{prefix}{item.encode_name}"
-            nested = _nested(hints[item.name])
+        for key, hint, nested in _MEMBERS[struct]:
+            path = f"{prefix}{key}"
             if path in self.objects or path in self.fields:
-                yield Node(path, item.encode_name, hints[item.name], None)
-            elif nested is not None and any(True for _ in self.nodes(nested, f"{path}.")):
-                yield Node(path, item.encode_name, hints[item.name], nested)
+                yield Node(path, key, hint, None)
+            elif nested is not None and path in self._above:
+                yield Node(path, key, hint, nested)
 
     def expression(self, path: str) -> str:
         """Return the code that gives a field or a shared object."""
@@ -292,6 +293,18 @@ class Plan:
         else:
             key = 'f"' + "\\t".join(f"{{{self.raw(column)}}}" for column in shared.columns) + '"'
         self._line(shared.variable, f"{shared.variable} = {memo}[{key}]")
+
+
+def _members(struct: type[Any]) -> tuple[tuple[str, Any, type[Any] | None], ...]:
+    """Return name in JSON, type and class of object of each field of *struct*."""
+    hints = get_type_hints(struct)
+    return tuple(
+        (item.encode_name, hints[item.name], _nested(hints[item.name]))
+        for item in msgspec.structs.fields(struct)
+    )
+
+
+_MEMBERS = Memo[type[Any], tuple[tuple[str, Any, type[Any] | None], ...]](_members)
 
 
 def words(code: str) -> set[str]:

@@ -12,6 +12,7 @@ import msgspec
 
 from cloudfront_ecs.adapters import SinkSpec
 from cloudfront_ecs.batches import Rejection
+from cloudfront_ecs.encoding import json_line
 from cloudfront_ecs.errors import SinkBlockedError, SinkUnavailableError
 from cloudfront_ecs.hookspecs import hookimpl
 from cloudfront_ecs.normalize.ecs import DataStream
@@ -120,10 +121,9 @@ class ElasticSink:
     def _lines(self, document: Document) -> bytes:
         """Return the action and the body of a bulk request."""
         action, data_stream = self._streams[document.dataset]
-        body = document.body
         if self._namespace != DEFAULT_NAMESPACE:
-            body = _with_data_stream(body, data_stream)
-        return b"%b%b}}\n%b\n" % (action, self._encode(document.id), self._encode(body))
+            document = _with_data_stream(document, data_stream)
+        return b"%b%b}}\n%b\n" % (action, self._encode(document.id), json_line(document))
 
     def _stream(self, stream: str, dataset: str) -> tuple[bytes, DataStream]:
         """Return the start of the action line, and what the body says of its data stream."""
@@ -191,13 +191,24 @@ _BLOCKED_HINTS = {
 """What to do, by the status of an item."""
 
 
-def _with_data_stream(body: object, data_stream: DataStream) -> object:
-    """Return a copy of *body* that names *data_stream*; other sinks' threads share *body*."""
-    if isinstance(body, dict):
-        return {**body, "data_stream": data_stream}
-    changed: Any = copy.copy(body)
-    changed.data_stream = data_stream
+def _with_data_stream(document: Document, data_stream: DataStream) -> Document:
+    """Return a copy of *document* that names *data_stream*; other sinks' threads share it."""
+    changed = copy.copy(document)
+    if document.text is not None:
+        # No value can look like this object: within a text its quotes would be escaped.
+        before = _DATA_STREAM % (document.dataset, DEFAULT_NAMESPACE)
+        after = _DATA_STREAM % (document.dataset, data_stream.namespace)
+        changed.text = document.text.replace(before, after, 1)
+    elif isinstance(document.opened, dict):
+        changed.opened = {**document.opened, "data_stream": data_stream}
+    else:
+        body: Any = copy.copy(document.opened)
+        body.data_stream = data_stream
+        changed.opened = body
     return changed
+
+
+_DATA_STREAM = '"data_stream":{"type":"logs","dataset":"%s","namespace":"%s"}'
 
 
 def open_sink(options: ElasticOptions, context: AdapterContext) -> ElasticSink:

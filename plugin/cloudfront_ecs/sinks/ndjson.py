@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from cloudfront_ecs.adapters import SinkSpec
 from cloudfront_ecs.batches import Rejection, WriteResult
 from cloudfront_ecs.delivery.appending import append_lines, cut_torn_line
+from cloudfront_ecs.encoding import json_line, json_lines
 from cloudfront_ecs.errors import SinkBlockedError
 from cloudfront_ecs.hookspecs import hookimpl
 from cloudfront_ecs.options import option
@@ -46,7 +45,6 @@ class NdjsonSink:
             SinkBlockedError: The file cannot be written.
         """
         self._path = path
-        self._encoder = msgspec.json.Encoder()
         self._closed = False
         self._regular = False
         if path == STDOUT:
@@ -85,7 +83,7 @@ class NdjsonSink:
 
     def _encode(self, documents: Sequence[Document]) -> tuple[bytes, tuple[Rejection, ...]]:
         try:
-            return self._encoder.encode_lines([document.body for document in documents]), ()
+            return json_lines(documents), ()
         except (UnicodeEncodeError, TypeError, ValueError, OverflowError):
             return self._encode_one_by_one(documents)
 
@@ -96,7 +94,7 @@ class NdjsonSink:
         rejected: list[Rejection] = []
         for document in documents:
             try:
-                lines += self._encoder.encode(document.body) + b"\n"
+                lines += json_line(document) + b"\n"
             except (UnicodeEncodeError, TypeError, ValueError, OverflowError) as error:
                 rejected.append(Rejection(document, f"no JSON: {type(error).__name__}"))
         return bytes(lines), tuple(rejected)

@@ -17,6 +17,7 @@ from cloudfront_ecs.adapters import NoOptions, TransformSpec
 from cloudfront_ecs.hookspecs import hookimpl
 from cloudfront_ecs.normalize.ecs import Device, EcsDocument, OperatingSystem, UserAgent
 from cloudfront_ecs.normalize.memo import Memo
+from cloudfront_ecs.normalize.plan import Completion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,12 +30,17 @@ OTHER = "Other"
 
 
 class UserAgentTransform:
-    """Completes ``user_agent.*`` from ``user_agent.original``."""
+    """Completes ``user_agent.*`` from ``user_agent.original``.
+
+    Attributes:
+        completion: Does the same for the agent alone, see ``Transform``.
+    """
 
     def __init__(self) -> None:
         """Compile the expressions, which takes a fifth of a second."""
         self._parser = Parser(Resolver(load_builtins()))
         self._parsed = Memo(self._parse)
+        self.completion = Completion("user_agent", self._complete)
 
     def apply(self, documents: list[Document]) -> list[Document]:
         """Put the parsed agent into every document that names one."""
@@ -46,6 +52,9 @@ class UserAgentTransform:
                 if original is not None:
                     body.user_agent = parsed[original]
         return documents
+
+    def _complete(self, agent: UserAgent) -> UserAgent:
+        return agent if agent.original is None else self._parse(agent.original)
 
     def _parse(self, original: str) -> UserAgent:
         result = self._parser.parse(original)
