@@ -291,3 +291,21 @@ def test_hashing_needs_a_key(key: dict[str, str]) -> None:
     assert problems_of("privacy", rules=RULES, **key) == [
         "transforms.here: rules[4].action: 'hash' needs the option 'key'"
     ]
+
+
+def test_texts_with_equals_signs_that_are_no_parameters_stay() -> None:
+    values = {"cs-uri-query": "q=jane-doe", "cs-uri-stem": "/a?q=jane-doe"}
+
+    found = cleaned(one("url.query", "redact", "*"), values)
+
+    assert "\tk6WGMNkEzR5BEM_SaF47gjtX9zBDO2m349OY2an0QPEaUum1ZOLrow==\t" in found[ORIGINAL]
+    assert "\tText/HTML;%20charset=utf-8\t" in found[ORIGINAL]
+    assert "\tq=REDACTED\t" in found[ORIGINAL]
+
+
+def test_a_host_that_goes_takes_its_parts_with_it() -> None:
+    found = cleaned(one("url.domain", "hash"), {"cs-host": "jane-doe.example.com:8443"})
+
+    assert found["url.domain"] == hashed("jane-doe.example.com")
+    assert found["destination.domain"] == found["url.domain"]
+    assert "jane-doe" not in json.dumps(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cloudfront_ecs.normalize.escapes import unquote_once
@@ -113,6 +113,8 @@ def test_no_encoding_of_a_parameter_lets_its_value_through(
 ) -> None:
     query = "&".join([*(f"{n}={v}" for n, v in pairs), f"token={quote(secret, safe='')}"])
 
+    others = "&".join(f"{name}={value}" for name, value in pairs)
+    assume(not holds(others, decoded(secret)))
     for text in (query, quote(query, safe=""), f"u={quote('?' + query, safe='')}"):
         assert not holds(redacted(text), decoded(secret))
 

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 from cloudfront_ecs.normalize.field_paths import field_type, path_of, put, value_at
 from cloudfront_ecs.resources import field_table
 from cloudfront_ecs.transforms.privacy_addresses import address_effect
-from cloudfront_ecs.transforms.privacy_rules import ADDRESSES, COOKIES, HEADERS, QUERY, URLS
+from cloudfront_ecs.transforms.privacy_rules import (
+    ADDRESSES,
+    COOKIES,
+    HEADERS,
+    NEXT_OBJECT,
+    QUERY,
+    URLS,
+)
 from cloudfront_ecs.transforms.privacy_text import (
     REDACTED,
     changed_cookies,
@@ -110,7 +117,7 @@ def _named_cookies(rule: PrivacyRule, change: Change) -> Effect:
 
 def _named_parameters(rule: PrivacyRule, change: Change) -> Effect:
     matches = names_matching(rule.names)
-    fields = (QUERY, *URLS, "aws.cloudfront.cmcd.next_object_request")
+    fields = (QUERY, *URLS, NEXT_OBJECT)
     apart = columns_of(frozenset([COOKIES, HEADERS]))
 
     def effect(body: Any, work: Work) -> None:
@@ -260,11 +267,16 @@ def _copies(name: str) -> tuple[str, ...]:
 def _follow(body: Any, path: tuple[str, ...], value: Any, new: Any) -> None:
     """Let a field that holds the same value hold the new one."""
     held = value_at(body, path)
-    if isinstance(held, list) and value in held:
-        kept = [new if item == value else item for item in held]
+    if isinstance(held, list):
+        kept = [new if _is_same(item, value) else item for item in held]
         put(body, path, list(dict.fromkeys(item for item in kept if item is not None)) or None)
     elif held is not None and held == value and type(held) is type(value):
         put(body, path, new)
+
+
+def _is_same(item: Any, value: Any) -> bool:
+    """Say whether an item of a list is *value*, or the host *value* with its port."""
+    return bool(item == value or (isinstance(value, str) and str(item).startswith(f"{value}:")))
 
 
 def _changed(value: Any, change: Change) -> Any:

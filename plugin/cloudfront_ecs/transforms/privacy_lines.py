@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from cloudfront_ecs.normalize.escapes import headers, unquote_once
 from cloudfront_ecs.normalize.plain import PartlyReadError
 from cloudfront_ecs.normalize.rebuild_texts import ABSENT, encoded
-from cloudfront_ecs.transforms.privacy_text import holds, in_encoded
+from cloudfront_ecs.transforms.privacy_text import decoded, holds, in_encoded
 from cloudfront_ecs.transforms.privacy_work import (
     changed_texts,
     cookie_texts,
     headers_key,
     headers_of,
+    url_texts,
 )
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class _Cleaning:
         self._body, self._work = body, work
         self._changed: Mapping[str, str | None] = changed_texts(work.before, body)
         self._cookies = cookie_texts(work.before)
+        self._urls = url_texts(work.before)
         self._headers, self._new_headers = headers_of(work.before), headers_of(body)
         self._found: set[str] = set()
 
@@ -106,11 +108,11 @@ class _Cleaning:
             return ABSENT
         if is_headers:
             return self._header_cell(cell)
-        edits = self._work.query_edits
+        edits = self._work.query_edits if self._is_url(cell, plain) else []
         if self._cookies.intersection((plain, cell)):
             edits = self._work.cookie_edits
         candidate = cell
-        for edit in edits if "=" in plain or "%" in plain else ():
+        for edit in edits:
             candidate = in_encoded(candidate, edit, encoded)
         for old, was_decoded in ((cell, False), (plain, True)):
             if old in self._changed:
@@ -120,6 +122,13 @@ class _Cleaning:
                 same = new in (candidate, unquote_once(candidate))
                 return candidate if same else encoded(new) if was_decoded else new
         return self._work.cleaned(candidate)
+
+    def _is_url(self, cell: str, plain: str) -> bool:
+        """Say whether a column has, or could have, parameters of a URL."""
+        if cell in self._urls or plain in self._urls:
+            return True
+        text = decoded(plain) if "%" in plain else plain
+        return "=" in text and ("?" in text or "&" in text)
 
     def _header_cell(self, cell: str) -> str:
         """Return request headers with the values that the document has now."""

@@ -36,6 +36,8 @@ NAMED = (COOKIES, QUERY, HEADERS)
 URLS = ("url.original", "url.full", "http.request.referrer")
 """Texts that hold a query."""
 
+NEXT_OBJECT = "aws.cloudfront.cmcd.next_object_request"
+
 KEPT = frozenset(
     {
         "@timestamp", "ecs.version", "event.id", "event.kind", "event.dataset", "event.module",

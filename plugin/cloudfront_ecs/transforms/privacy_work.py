@@ -16,7 +16,7 @@ from cloudfront_ecs.normalize.escapes import unquote_once
 from cloudfront_ecs.normalize.field_paths import field_types, path_of, put, value_at
 from cloudfront_ecs.normalize.rebuild import rebuilt
 from cloudfront_ecs.resources import ACCESS_LOGS, field_table
-from cloudfront_ecs.transforms.privacy_rules import COOKIES, HEADERS
+from cloudfront_ecs.transforms.privacy_rules import COOKIES, HEADERS, NEXT_OBJECT, QUERY, URLS
 from cloudfront_ecs.transforms.privacy_text import (
     LEAST_SECRET,
     REDACTED,
@@ -213,6 +213,13 @@ def cookie_texts(body: Any) -> frozenset[str]:
     """Return the texts that the line's column of cookies may have."""
     held = [value_at(body, path_of(COOKIES))]
     held += [value_at(body, (*OTHER, column)) for column in columns_of(frozenset([COOKIES]))]
+    return frozenset(text for text in held if isinstance(text, str))
+
+
+def url_texts(body: Any) -> frozenset[str]:
+    """Return the texts that the line's columns of URLs and queries may have."""
+    held = [value_at(body, path_of(name)) for name in (QUERY, *URLS, NEXT_OBJECT)]
+    held += (value_at(body, OTHER) or {}).values()
     return frozenset(text for text in held if isinstance(text, str))
 
 
