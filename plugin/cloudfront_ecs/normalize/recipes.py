@@ -195,9 +195,9 @@ STATEMENTS = (
     _line("detail", "x-edge-detailed-result-type", "detail = {x-edge-detailed-result-type}"),
     _line("detail", "", "detail = '-'"),
     _line("types action error_code error_side cache_status cache_hit"
-          " status_class error_4xx error_5xx failed_or_not", "code_text result answer detail",
+          " status_class error_4xx error_5xx erred", "code_text result answer detail",
           "types, action, error_code, error_side, cache_status, cache_hit,"
-          " status_class, error_4xx, error_5xx, failed_or_not"
+          " status_class, error_4xx, error_5xx, erred"
           " = m_verdict[f'{code_text}\\t{result}\\t{answer}\\t{detail}']"),
     _line("reason", "error_code sr-reason", "reason = error_code or c_percent({sr-reason})"),
     _line("reason", "error_code", "reason = error_code"),
@@ -305,7 +305,7 @@ FIELDS = {
     "aws.cloudfront.status_class": "status_class",
     "aws.cloudfront.error_4xx": "error_4xx",
     "aws.cloudfront.error_5xx": "error_5xx",
-    "aws.cloudfront.error": "failed_or_not",
+    "aws.cloudfront.error": "erred",
     "aws.cloudfront.error_side": "error_side",
     "aws.cloudfront.content_type": "media",
     "aws.cloudfront.content_type_full": "media_full",
