@@ -10,6 +10,15 @@ from typing import TYPE_CHECKING, Any
 from cloudfront_ecs.normalize.field_paths import field_type, path_of, put, value_at
 from cloudfront_ecs.resources import field_table
 from cloudfront_ecs.transforms.privacy_addresses import address_effect
+from cloudfront_ecs.transforms.privacy_edits import (
+    changed,
+    edit_at,
+    edit_field,
+    edit_headers,
+    follow,
+    forget_unread_headers,
+    texts_in,
+)
 from cloudfront_ecs.transforms.privacy_rules import (
     ADDRESSES,
     COOKIES,
@@ -37,7 +46,6 @@ if TYPE_CHECKING:
     from cloudfront_ecs.options import Secret
     from cloudfront_ecs.transforms.privacy_rules import PrivacyRule
     from cloudfront_ecs.transforms.privacy_text import Change
-    from cloudfront_ecs.transforms.privacy_work import Edit
 
 Effect = Callable[[Any, Work], None]
 
@@ -104,12 +112,12 @@ def _named_cookies(rule: PrivacyRule, change: Change) -> Effect:
         def edit(text: str) -> str:
             return changed_cookies(text, matches, noted)
 
-        if _edit(body, COOKIES, edit):
+        if edit_field(body, COOKIES, edit):
             work.located.append(set(cookie_texts(work.before)))
-        if _edit_headers(body, lambda name, text: edit(text) if name == "cookie" else text):
-            _forget_unread_headers(body, work)
+        if edit_headers(body, lambda name, text: edit(text) if name == "cookie" else text):
+            forget_unread_headers(body, work)
         for column in columns:
-            _edit_at(body, (*OTHER, column), edit)
+            edit_at(body, (*OTHER, column), edit)
         work.cookie_edits.append(edit)
 
     return effect
@@ -127,12 +135,12 @@ def _named_parameters(rule: PrivacyRule, change: Change) -> Effect:
             return changed_query(text, matches, noted)
 
         for name in fields:
-            _edit(body, name, edit)
-        if _edit_headers(body, lambda name, text: text if name == "cookie" else edit(text)):
-            _forget_unread_headers(body, work)
+            edit_field(body, name, edit)
+        if edit_headers(body, lambda name, text: text if name == "cookie" else edit(text)):
+            forget_unread_headers(body, work)
         for column in value_at(body, OTHER) or ():
             if column not in apart:
-                _edit_at(body, (*OTHER, column), edit)
+                edit_at(body, (*OTHER, column), edit)
         work.query_edits.append(edit)
 
     return effect
@@ -150,9 +158,9 @@ def _named_headers(rule: PrivacyRule, change: Change) -> Effect:
             return change(decoded(text)) if name in _OWN_COLUMNS else noted(decoded(text))
 
         before = value_at(work.before, path_of(HEADERS))
-        if _edit_headers(body, edit) and isinstance(before, dict):
+        if edit_headers(body, edit) and isinstance(before, dict):
             work.columns_checked(before)
-        _forget_unread_headers(body, work)
+        forget_unread_headers(body, work)
 
     return effect
 
@@ -172,11 +180,11 @@ def _whole_query(change: Change) -> Effect:
         if isinstance(query, str):
             put(body, path_of(QUERY), noted(query))
         for name in URLS:
-            _edit(body, name, edit)
-        if _edit_headers(body, lambda name, text: edit(text) if name == "referer" else text):
-            _forget_unread_headers(body, work)
+            edit_field(body, name, edit)
+        if edit_headers(body, lambda name, text: edit(text) if name == "referer" else text):
+            forget_unread_headers(body, work)
         for column in value_at(body, OTHER) or ():
-            _edit_at(body, (*OTHER, column), edit)
+            edit_at(body, (*OTHER, column), edit)
         work.columns |= columns
 
     return effect
@@ -199,16 +207,16 @@ def _whole_field(name: str, change: Change) -> Effect:
         work.cells |= texts if not isinstance(value, str) else set()
         if columns:
             work.located.append({*texts, str(value)})
-        new = _changed(value, change)
+        new = changed(value, change)
         put(body, path, new)
-        for text in _texts(value) if sought else ():
+        for text in texts_in(value) if sought else ():
             work.note(text, change(text))
         for copy in copies:
-            _follow(body, copy, value, new)
+            follow(body, copy, value, new)
         for holder in holders:
             put(body, holder, None)
         if header is not None and isinstance(value, str):
-            _edit_headers(body, lambda key, text: change(value) if key == header else text)
+            edit_headers(body, lambda key, text: change(value) if key == header else text)
 
     if kind == "flattened" and name == HEADERS:
         return _named_headers_whole(change)
@@ -226,7 +234,7 @@ def _named_headers_whole(change: Change) -> Effect:
         def edit(name: str, text: str) -> str | None:
             return change(decoded(text)) if name in _OWN_COLUMNS else noted(decoded(text))
 
-        if _edit_headers(body, edit) and isinstance(before, dict):
+        if edit_headers(body, edit) and isinstance(before, dict):
             work.columns_checked(before)
 
     return effect
@@ -262,80 +270,3 @@ def _copies(name: str) -> tuple[str, ...]:
         found[f"{twin[top]}.{rest}"] = None
     found.pop(name, None)
     return tuple(found)
-
-
-def _follow(body: Any, path: tuple[str, ...], value: Any, new: Any) -> None:
-    """Let a field that holds the same value hold the new one."""
-    held = value_at(body, path)
-    if isinstance(held, list):
-        kept = [new if _is_same(item, value) else item for item in held]
-        put(body, path, list(dict.fromkeys(item for item in kept if item is not None)) or None)
-    elif held is not None and held == value and type(held) is type(value):
-        put(body, path, new)
-
-
-def _is_same(item: Any, value: Any) -> bool:
-    """Say whether an item of a list is *value*, or the host *value* with its port."""
-    return bool(item == value or (isinstance(value, str) and str(item).startswith(f"{value}:")))
-
-
-def _changed(value: Any, change: Change) -> Any:
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, list):
-        parts = [_changed(item, change) for item in value]
-        return list(dict.fromkeys(part for part in parts if part is not None)) or None
-    if isinstance(value, dict):
-        pairs = {key: _changed(item, change) for key, item in value.items()}
-        return {key: item for key, item in pairs.items() if item is not None} or None
-    return None  # numbers and truth values: only drop is allowed
-
-
-def _texts(value: Any) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, dict):
-        value = list(value.values())
-    return [text for item in value for text in _texts(item)] if isinstance(value, list) else []
-
-
-def _forget_unread_headers(body: Any, work: Work) -> None:
-    """Remove the text of headers that are not all readable; one might be one of those."""
-    columns = columns_of(frozenset([HEADERS]))
-    if columns.intersection(value_at(body, OTHER) or ()):
-        work.columns |= columns
-
-
-def _edit(body: Any, name: str, edit: Edit) -> bool:
-    return _edit_at(body, path_of(name), edit)
-
-
-def _edit_at(body: Any, path: tuple[str, ...], edit: Edit) -> bool:
-    """Edit the text of a field; say whether that changed it."""
-    text = value_at(body, path)
-    if not isinstance(text, str):
-        return False
-    new = edit(text)
-    if new == text:
-        return False
-    put(body, path, new or None)
-    return True
-
-
-def _edit_headers(body: Any, edit: Callable[[str, str], str | None]) -> bool:
-    """Edit each value of the request headers; say whether that changed any."""
-    before = value_at(body, path_of(HEADERS))
-    if not isinstance(before, dict):
-        return False
-    after: dict[str, Any] = {}
-    for name, value in before.items():
-        if isinstance(value, list):
-            several = [new for text in value if (new := edit(name, text))]
-            if several:
-                after[name] = several
-        elif new := edit(name, value):
-            after[name] = new
-    if after == before:
-        return False
-    put(body, path_of(HEADERS), after or None)
-    return True
