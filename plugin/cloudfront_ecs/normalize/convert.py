@@ -261,17 +261,25 @@ target = path
 
 def quoted_integer(value: str) -> int | None:
     """Return a CMCD number that has no fraction."""
-    return integer(quoted(value) or "")
+    return integer(_plainly(value) or "")
 
 
 def quoted_number(value: str) -> float | None:
     """Return a CMCD number that may have a fraction."""
-    return seconds(quoted(value) or "")
+    return seconds(_plainly(value) or "")
+
+
+def _plainly(value: str) -> str | None:
+    """Return a CMCD value that is no free text; what is no text is no value either."""
+    try:
+        return quoted(value)
+    except PartlyReadError:
+        raise ValueError("not a value of this key") from None
 
 
 def flag(value: str) -> bool | None:
     """Return a CMCD boolean key; CTA-5004: present means true."""
-    plain = quoted(value)
+    plain = _plainly(value)
     if plain is None:
         return None
     if plain.lower() in ("true", "1", "bs", "su", "?1"):
