@@ -111,6 +111,7 @@ def fuzz(
         payloads: How many payloads are enough, or None.
         seconds: Ends it before its time.
     """
+    assert samples(kind)
     tally, begun, number = Tally(kind), perf_counter(), first
     while (
         tally.lines < lines
@@ -193,7 +194,7 @@ def _miscounted(
     if decoder.gave_up:
         right = found >= 1
     elif not sample.exact:
-        right = found >= (written if sample.lined else min(written, 1))
+        right = found >= written or not sample.lined
     elif streamed:
         right = written <= found and ended <= count
     else:
