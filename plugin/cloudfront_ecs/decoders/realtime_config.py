@@ -51,7 +51,8 @@ class RealtimeConfig:
             SourceError: It could not be read, and never was.
         """
         now = self._clock()
-        if self._asked is not None and now - self._asked < max_age and self._layout is not None:
+        fresh = self._asked is not None and 0 <= now - self._asked < max_age  # clocks are set back
+        if fresh and self._layout is not None:
             return self._layout
         self._asked = now
         try:
