@@ -176,7 +176,9 @@ def canonical(text: str) -> str | None:
 
 def changed_addresses(text: str, new: Mapping[str, str]) -> str:
     """Return *text* with every spelling of the addresses in *new* replaced."""
-    if "%" not in text and ":" not in text and not any(address in text for address in new):
+    # Only an IPv6 address has several spellings without any encoding.
+    varied = ":" in text and any(":" in address for address in new)
+    if "%" not in text and not varied and not any(address in text for address in new):
         return text
 
     def replaced(match: re.Match[str]) -> str:
