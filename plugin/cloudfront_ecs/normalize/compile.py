@@ -81,7 +81,11 @@ def compiled(
 
 
 def values_of(
-    layout: Layout, paths: Sequence[str], completions: tuple[Completion, ...]
+    layout: Layout,
+    paths: Sequence[str],
+    completions: tuple[Completion, ...],
+    *,
+    messages: bool = False,
 ) -> Callable[[Sequence[str], Any], tuple[Any, ...]]:
     """Return what gives the values of some fields and objects of a document.
 
@@ -89,11 +93,12 @@ def values_of(
         layout: The columns that the values depend on, and no others.
         paths: The fields and objects.
         completions: What completes shared parts of documents.
+        messages: Whether records come from a stream.
 
     Returns:
         ``(row, constants)`` to the values of *paths*, None where absent.
     """
-    plan = Plan(layout, completions=completions, dated=False)
+    plan = Plan(layout, messages=messages, completions=completions, dated=False)
     objects = Objects(plan)
     values = "".join(f"{objects.at(path)}, " for path in paths)
     lines = plan.lines_for((*objects.lines, values)) + objects.lines

@@ -88,17 +88,17 @@ class Observer(Object, frozen=True):
 class Url(Object, frozen=True):
     """``url``: what the viewer asked for."""
 
+    domain: str | None = None
+    port: int | None = None
+    registered_domain: str | None = None
+    subdomain: str | None = None
+    top_level_domain: str | None = None
     original: str | None = None
     path: str | None = None
     query: str | None = None
     extension: str | None = None
-    domain: str | None = None
-    registered_domain: str | None = None
-    subdomain: str | None = None
-    top_level_domain: str | None = None
-    port: int | None = None
-    scheme: str | None = None
     full: str | None = None
+    scheme: str | None = None
 
 
 class Body(Object, frozen=True):
@@ -119,17 +119,17 @@ class HttpRequest(Object, frozen=True):
 class HttpResponse(Object, frozen=True):
     """``http.response``."""
 
-    status_code: int | None = None
     bytes: int | None = None
     body: Body | None = None
+    status_code: int | None = None
 
 
 class Http(Object, frozen=True):
     """``http``."""
 
-    version: str | None = None
-    request: HttpRequest | None = None
     response: HttpResponse | None = None
+    request: HttpRequest | None = None
+    version: str | None = None
 
 
 class Certificate(Object, frozen=True):
@@ -163,11 +163,11 @@ class Tls(Object, frozen=True):
 class Network(Object, frozen=True):
     """``network``."""
 
-    type: str | None = None
     transport: str | None = None
     iana_number: str | None = None
     protocol: str | None = None
     bytes: int | None = None
+    type: str | None = None
     forwarded_ip: list[str] | None = None
 
 
@@ -214,21 +214,21 @@ class Related(Object, frozen=True):
 class Event(Object, frozen=True):
     """``event``."""
 
-    id: str | None = None
+    created: str | None = None
     kind: str | None = None
     module: str | None = None
     dataset: str | None = None
     provider: str | None = None
     category: list[str] | None = None
+    id: str | None = None
+    start: str | None = None
+    end: str | None = None
+    duration: int | None = None
+    original: str | None = None
     type: list[str] | None = None
     action: str | None = None
     outcome: str | None = None
     reason: str | None = None
-    start: str | None = None
-    end: str | None = None
-    duration: int | None = None
-    created: str | None = None
-    original: str | None = None
 
 
 class Error(Object, frozen=True):
@@ -290,24 +290,24 @@ class EcsDocument(msgspec.Struct, omit_defaults=True, gc=False, rename={"timesta
 
     timestamp: str
     message: str | None = None
-    ecs: Ecs | None = None
-    event: Event | None = None
-    data_stream: DataStream | None = None
-    source: Endpoint | None = None
-    client: Endpoint | None = None
-    destination: Server | None = None
-    server: Server | None = None
-    url: Url | None = None
     http: Http | None = None
     tls: Tls | None = None
     network: Network | None = None
-    user: User | None = None
-    user_agent: UserAgent | None = None
-    observer: Observer | None = None
+    source: Endpoint | None = None
+    client: Endpoint | None = None
     related: Related | None = None
-    cloud: Cloud | None = None
+    destination: Server | None = None
+    server: Server | None = None
+    observer: Observer | None = None
+    url: Url | None = None
+    user_agent: UserAgent | None = None
     aws: Aws | None = None
+    ecs: Ecs | None = None
+    data_stream: DataStream | None = None
+    cloud: Cloud | None = None
     log: Log | None = None
-    error: Error | None = None
     tags: list[str] | None = None
     labels: dict[str, str] | None = None
+    event: Event | None = None
+    error: Error | None = None
+    user: User | None = None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import msgspec
 
 from cloudfront_ecs.normalize import ecs
+from cloudfront_ecs.normalize.compile import values_of
 from cloudfront_ecs.normalize.plan import words
 
 if TYPE_CHECKING:
@@ -26,10 +28,11 @@ FIXED = ""
 
 USUAL = frozenset(
     {
-        "@timestamp", "event.id", "source.address", "client.address", "destination.address",
-        "server.address", "url.original", "http.version", "http.request.method",
-        "http.response.status_code", "network.type", "related.ip",
-        "aws.cloudfront.edge_location",
+        "@timestamp", "event.created", "source.address", "client.address", "related.ip",
+        "destination.address", "server.address", "url.domain", "url.original",
+        "http.request.method", "http.response.bytes", "http.response.status_code",
+        "network.transport", "network.type", "aws.cloudfront.bot_class",
+        "aws.cloudfront.edge_result_type", "aws.cloudfront.edge_location",
     }
 )  # fmt: skip
 """Fields that a usual record has.  Where one opens its object, no comma is in question."""
@@ -145,8 +148,12 @@ class Pieces:
         """Yield the pieces of an object's members; the first has no comma if *opened*."""
         for number, node in enumerate(self._plan.nodes(struct, prefix)):
             comma = "" if opened and number == 0 else ","
-            owner = self._owner(self._node_needs(node))
-            if owner != OWN:
+            needs = self._node_needs(node)
+            owner = self._owner(needs)
+            if not needs:
+                value = self._fixed_value(node.path)
+                yield _fixed(f'{comma}"{node.key}":{_encode(value).decode()}')
+            elif owner != OWN:
                 yield Piece(owner, f'{comma}"{node.key}":', node.path)
             elif node.struct is None:
                 yield from self._own_field(node, comma)
@@ -156,6 +163,11 @@ class Pieces:
                 yield _fixed("}")
             else:
                 yield self._perhaps_empty(node)
+
+    def _fixed_value(self, path: str) -> Any:
+        """Return the value of a field or object that depends on nothing."""
+        [value] = values_of(replace(self._plan.layout, columns=()), [path], ())([], None)
+        return value
 
     def _opens(self, struct: type[Any], prefix: str) -> bool:
         """Say whether the first member of an object is always there in usual records."""

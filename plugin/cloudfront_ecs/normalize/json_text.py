@@ -13,13 +13,12 @@ is made the other way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from cloudfront_ecs.batches import Layout
 from cloudfront_ecs.normalize import convert
 from cloudfront_ecs.normalize.compile import defined, payload_constants, unpacked, values_of
 from cloudfront_ecs.normalize.json_pieces import CONSTANT, Pieces, UnusualError, span_text
@@ -29,7 +28,7 @@ from cloudfront_ecs.normalize.plan import CONVERSIONS, MEMOS, Plan
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from cloudfront_ecs.batches import Document
+    from cloudfront_ecs.batches import Document, Layout
     from cloudfront_ecs.normalize.json_pieces import Span
     from cloudfront_ecs.normalize.payload_constants import Constants
     from cloudfront_ecs.normalize.plan import Completion
@@ -98,7 +97,7 @@ def written(
     for group, spans in pieces.spans.items():
         if isinstance(group, int):
             columns = tuple(column for column in layout.columns if column in GROUPS[group])
-            texts = _Texts(Layout(layout.log, columns), spans, completions)
+            texts = _Texts(plan, columns, spans, completions)
             scope[f"G{group}"] = Memo(texts.one if len(spans) == 1 else texts.all, _MOST_TEXTS)
             lookups.append(f"{_names(group, spans)} = G{group}[{_key(plan, columns)}]")
     constants = pieces.spans[CONSTANT]
@@ -124,7 +123,7 @@ def written(
         "    return documents\n"
     )
     scope["unusual"] = _unusual
-    payload = _Texts(Layout(layout.log, (), layout.sampling_rate), constants, completions)
+    payload = _Texts(plan, (), constants, completions)
     return Written(
         defined(source, "run", scope),
         lambda shared: payload.of([], shared),
@@ -136,12 +135,17 @@ class _Texts:
     """Makes the texts of one group of columns."""
 
     def __init__(
-        self, columns: Layout, spans: Sequence[Span], completions: tuple[Completion, ...]
+        self,
+        plan: Plan,
+        columns: tuple[str, ...],
+        spans: Sequence[Span],
+        completions: tuple[Completion, ...],
     ) -> None:
-        self._width = len(columns.columns)
+        self._width = len(columns)
         self._spans = spans
         paths = [piece.path for span in spans for piece in span.pieces if piece.path]
-        self._values = values_of(columns, paths, completions)
+        layout = replace(plan.layout, columns=columns)
+        self._values = values_of(layout, paths, completions, messages=plan.messages)
 
     def all(self, key: str) -> tuple[str, ...]:
         """Return the text of each span for the column texts in *key*."""
