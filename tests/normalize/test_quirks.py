@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import gzip
-from typing import Any
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from cloudfront_ecs.decoders.realtime import RealtimeDecoder, RealtimeOptions
 from cloudfront_ecs.normalize.layouts import legacy_columns, realtime_columns
+from cloudfront_ecs.resources import field_table
+from cloudfront_ecs.sources.s3_notices import read_notice
 from normalize.converting import VALUES, convert, header, line, realtime, standard
+from sources.s3_world import World, read_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from servers.aws import MotoServer
 
 LEGACY = legacy_columns()
 REALTIME = realtime_columns()
@@ -241,3 +251,90 @@ def test_the_same_request_id_may_come_again() -> None:
 
     assert len({document.id for document in outcome.documents}) == 2
     assert len({body["http.request.id"] for body in outcome.bodies}) == 1
+
+
+def test_texts_of_json_logs_become_numbers_and_a_dash_becomes_nothing() -> None:
+    absent = ("fle-encrypted-fields", "sc-content-len", "sc-range-start", "sc-range-end")
+    latencies = ("origin-fbl", "origin-lbl")
+    values = {name: VALUES[name] for name in (*LEGACY, "asn")} | dict.fromkeys(absent, "-")
+
+    [body] = convert(json.dumps(values | dict.fromkeys(latencies, "-")).encode() + b"\n").bodies
+
+    assert (body["http.response.status_code"], body["source.as.number"]) == (200, 64500)
+    assert body["http.response.bytes"] == 2390
+    for name in ("fle_encrypted_fields", "range_start", "origin_first_byte_latency"):
+        assert f"aws.cloudfront.{name}" not in body
+    assert "http.response.body.bytes" not in body
+    assert "error.message" not in body
+
+
+@pytest.mark.integration
+def test_keys_are_decoded_in_notices_once_and_in_listings_never(
+    aws: MotoServer, unique: Callable[[str], str], tmp_path: Path
+) -> None:
+    stored = {"bucket": {"name": "logs"}, "object": {"key": "year%3D2026/a+b%252B", "size": 1}}
+    record = {"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": stored}
+    world = World(aws, unique, tmp_path)
+    world.put("year%3D2026/a+b%252B", b"x")
+
+    [noticed] = read_notice(json.dumps({"Records": [{"eventVersion": "2.1", **record}]})).objects
+    [(listed, _)] = read_all(world.source(bucket=world.bucket))
+    world.close()
+
+    assert noticed.key == "year=2026/a b%2B"
+    assert listed == f"s3://{world.bucket}/year%3D2026/a+b%252B"
+
+
+@pytest.mark.parametrize("column", REALTIME)
+def test_real_time_logs_are_read_in_all_their_columns(column: str) -> None:
+    targets = {
+        name
+        for row in field_table()
+        if row.column == column and "realtime" in row.logs
+        for name, _ in row.targets
+    }
+
+    body = of_realtime(tuple(dict.fromkeys(("timestamp", column))))
+
+    assert targets & set(body)
+    assert "error.message" not in body
+
+
+QUIRKS = {
+    1: ("host columns swapped", test_the_two_host_columns_are_swapped_between_the_logs),
+    2: ("the query twice", test_the_query_in_a_real_time_stem_is_not_doubled),
+    3: ("order of columns", test_real_time_columns_have_the_order_of_aws_not_of_the_configuration),
+    4: ("no mark of the layout", test_a_configuration_changed_in_mid_stream_shifts_no_columns),
+    5: ("splitting at blanks", test_only_tabs_separate_columns),
+    6: ("stripped empty last column", test_an_empty_last_column_is_a_column),
+    7: ("plus eaten", test_a_plus_in_a_user_agent_stays_a_plus),
+    8: ("decoded twice or never", test_text_is_decoded_once_but_for_user_agents_of_before_2020),
+    9: ("forged headers", test_no_value_can_forge_a_header),
+    10: ("quotes as in CSV", test_quotes_are_text),
+    11: ("thirty-three columns", test_the_number_of_columns_is_what_the_header_says),
+    12: ("short rows", test_a_short_row_keeps_what_it_has),
+    13: ("a dash as 0", test_what_is_absent_is_never_zero),
+    14: ("texts in JSON", test_texts_of_json_logs_become_numbers_and_a_dash_becomes_nothing),
+    15: ("first gzip member only", test_all_members_of_a_gzip_file_are_read),
+    16: ("two header lines", test_headers_may_be_one_line_or_come_again),
+    17: ("odd headers", test_the_names_in_a_header_may_be_apart_by_other_than_one_blank),
+    18: ("status 000", test_status_000_is_a_failure_without_an_answer),
+    19: ("forwarded-for", test_forwarded_for_is_text_of_the_viewer),
+    20: ("milliseconds lost", test_milliseconds_and_durations_are_exact),
+    21: ("time of the start", test_the_logged_time_is_the_end_of_the_response),
+    22: ("encrypted fields forgotten", test_the_number_of_encrypted_fields_is_kept),
+    23: ("time on long rows", test_a_long_row_takes_no_more_than_its_time),
+    24: ("keys of objects", test_keys_are_decoded_in_notices_once_and_in_listings_never),
+    25: ("sampling ignored", test_a_sample_says_how_many_requests_it_stands_for),
+    26: ("ids that come again", test_the_same_request_id_may_come_again),
+    27: ("no real-time logs", test_real_time_logs_are_read_in_all_their_columns),
+}
+"""What other parsers are known to get wrong, and the test of each."""
+
+
+def test_every_known_quirk_has_a_test_of_its_own() -> None:
+    tests = [test for _, test in QUIRKS.values()]
+
+    assert sorted(QUIRKS) == list(range(1, 28))
+    assert len(set(tests)) == len(tests)
+    assert all(test.__name__.startswith("test_") for test in tests)
