@@ -146,7 +146,7 @@ class Pieces:
 
     def _members(self, struct: type[Any], prefix: str, *, opened: bool) -> Iterator[Piece]:
         """Yield the pieces of an object's members; the first has no comma if *opened*."""
-        for number, node in enumerate(self._plan.nodes(struct, prefix)):
+        for number, node in enumerate(self._nodes(struct, prefix)):
             comma = "" if opened and number == 0 else ","
             needs = self._node_needs(node)
             owner = self._owner(needs)
@@ -164,6 +164,12 @@ class Pieces:
             else:
                 yield self._perhaps_empty(node)
 
+    def _nodes(self, struct: type[Any], prefix: str) -> Iterator[Node]:
+        """Yield the members of an object but those that no document of the layout has."""
+        for node in self._plan.nodes(struct, prefix):
+            if self._node_needs(node) or self._fixed_value(node.path) is not None:
+                yield node
+
     def _fixed_value(self, path: str) -> Any:
         """Return the value of a field or object that depends on nothing."""
         [value] = values_of(replace(self._plan.layout, columns=()), [path], ())([], None)
@@ -171,7 +177,7 @@ class Pieces:
 
     def _opens(self, struct: type[Any], prefix: str) -> bool:
         """Say whether the first member of an object is always there in usual records."""
-        first = next(self._plan.nodes(struct, prefix))
+        first = next(self._nodes(struct, prefix))
         if first.struct is not None:
             mixed = self._owner(self._node_needs(first)) == OWN
             return mixed and self._opens(first.struct, f"{first.path}.")
