@@ -91,7 +91,7 @@ def test_spoilt_lines_end_as_documents_that_fit_or_as_rejects(
         edited(sample.lines[which % len(sample.lines)], changes) + b"\n" for which, changes in lines
     )
 
-    problem, _ = judged(sample, data, way, Random(0), original=original)
+    problem, _ = judged(sample, sample.wrapped(data), way, Random(0), original=original)
 
     assert problem == ""
 

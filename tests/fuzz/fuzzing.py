@@ -128,13 +128,14 @@ def fuzz(
 
 def _payload(tally: Tally, sample: Sample, random: Random, number: int) -> None:
     header = spoilt(sample.header, random) if random.random() < 0.02 else sample.header
-    count = LINES if len(sample.lines[0]) < 10_000 and sample.lined else len(sample.lines)
+    several = sample.lined or sample.wrapped is not bytes
+    count = LINES if len(sample.lines[0]) < 10_000 and several else len(sample.lines)
     spoilt_lines = [spoilt(random.choice(sample.lines), random) for _ in range(count)]
     data = header + b"\n".join(spoilt_lines) + b"\n" * (random.random() < 0.9)
     way, original = random.random(), random.random() < 0.3
     tally.payloads += 1
     tally.lines += _count(data)
-    problem, outcome = judged(sample, data, way, random, original=original)
+    problem, outcome = judged(sample, sample.wrapped(data), way, random, original=original)
     tally.documents += len(outcome.documents)
     tally.rejects += len(outcome.rejects)
     tally.filtered += outcome.filtered
@@ -225,7 +226,7 @@ def _culprit(
     """Return the first line that is enough for a failure, with the header it needs."""
     for line in lines:
         for ending in (b"\n", b""):
-            data = header + line + ending
+            data = sample.wrapped(header + line + ending)
             if judged(sample, data, way, Random(0), original=original)[0]:
                 return data
     return None

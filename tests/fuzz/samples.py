@@ -12,10 +12,11 @@ from cloudfront_ecs.errors import CloudFrontEcsError
 from cloudfront_ecs.options import describe, parse
 from cloudfront_ecs.plugins import load_plugins
 from normalize.converting import convert
-from normalize.golden import LOGS, name_of
+from normalize.golden import LOGS, bytes_of, name_of
+from normalize.parquet_files import parquet_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from cloudfront_ecs.adapters import Decoder
@@ -39,6 +40,7 @@ class Sample:
         lined: Whether every line with something in it is a record at least; two JSON objects
             on a line are two.
         exact: Whether every line is a record, a header or blank.
+        wrapped: Turns lines into the bytes of an object.
     """
 
     name: str
@@ -47,6 +49,17 @@ class Sample:
     lines: tuple[bytes, ...]
     lined: bool
     exact: bool
+    wrapped: Callable[[bytes], bytes] = bytes
+
+
+def as_parquet(table: bytes) -> bytes:
+    """Return a Parquet file of rows apart by tabs; those too short are filled with nothing."""
+    header, *lines = (
+        " ".join(line.splitlines()) for line in table.decode("utf-8", "replace").split("\n")
+    )
+    width = header.count("\t")
+    rows = [line + "\t" * (width - line.count("\t")) for line in lines if line]
+    return parquet_of("\n".join([header, *rows]))
 
 
 def decoder_kinds() -> list[str]:
@@ -68,9 +81,16 @@ def samples(kind: str) -> tuple[Sample, ...]:
 
 
 def _samples(kind: str, log: Path) -> Iterator[Sample]:
-    data = log.read_bytes()
+    data = bytes_of(log)
     decoder = _decoder(kind, log)
     if decoder is None or not convert(data, decoder=decoder).documents:
+        return
+    if kind == "parquet":
+        header, *rows = log.read_bytes().splitlines(keepends=True)
+        lines = tuple(row.rstrip(b"\n") for row in rows)
+        yield Sample(
+            name_of(log), decoder, header, lines, lined=False, exact=False, wrapped=as_parquet
+        )
         return
     binary = b"\0" in data[:64] or data.startswith((b"PAR1", b"\x1f\x8b"))
     if binary or _spans_lines(data):
