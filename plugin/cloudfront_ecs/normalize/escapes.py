@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, unquote_to_bytes
 
+from cloudfront_ecs.normalize.memo import Memo
 from cloudfront_ecs.normalize.plain import PartlyReadError, absent
 
 if TYPE_CHECKING:
@@ -156,6 +157,33 @@ def headers(value: str) -> dict[str, str | list[str]] | None:
     """
     if absent(value):
         return None
+    parts = [part for part in value.split("%0A") if part]
+    try:
+        once = dict([_HEADER[part] for part in parts])
+    except ValueError:
+        return _headers_carefully(value)
+    return once or None if len(once) == len(parts) else _headers_carefully(value)
+
+
+def _header(part: str) -> tuple[str, str]:
+    """Return name and value of a header as most are.
+
+    Raises:
+        ValueError: It needs care, see ``_headers_carefully``.
+    """
+    name, _, rest = part.partition(":")
+    key, content = decoded(name).lower(), decoded(rest)
+    if not key or not content or "\0" in key or "%0a" in part:
+        raise ValueError("not a usual header")
+    return key, content
+
+
+_HEADER = Memo(_header)
+"""Most headers of a viewer's requests are the same each time."""
+
+
+def _headers_carefully(value: str) -> dict[str, str | list[str]] | None:
+    """Return request headers where a name repeats, or something is no header."""
     found: dict[str, list[str]] = {}
     whole = True
     for part in filter(None, re.split("%0A", value, flags=re.IGNORECASE)):

@@ -40,6 +40,11 @@ USUAL = frozenset(
 _NEVER_ABSENT = frozenset({"ident", "end", "k_created", "ECS", "k_data_stream", "k_cloud"})
 
 
+_MOST_PARTS = 16
+"""Parts of one formatted text, values and fixed texts counted together.  With more than 30
+on its stack, CPython 3.11 puts them into a list first."""
+
+
 class UnusualError(Exception):
     """The record is not one of the usual kind."""
 
@@ -221,6 +226,7 @@ class Pieces:
     def _expression(self, pieces: Sequence[Piece]) -> str:
         """Return the expression that puts *pieces* together."""
         parts: list[str] = []
+        chunks = [parts]
         for span in _merged(pieces):
             if span.owner == OWN:
                 parts.append(f"{{{span.pieces[0].text}}}")
@@ -231,7 +237,10 @@ class Pieces:
                 others = self.spans.setdefault(span.owner, [])
                 parts.append(f"{{g{span.owner}_{len(others)}}}")
                 others.append(span)
-        return f"f'{''.join(parts)}'"
+            if len(parts) >= _MOST_PARTS:
+                parts = []
+                chunks.append(parts)
+        return " + ".join(f"f'{''.join(chunk)}'" for chunk in chunks if chunk)
 
 
 def _fixed(text: str) -> Piece:

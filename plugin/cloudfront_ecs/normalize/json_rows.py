@@ -31,8 +31,11 @@ def quotable_rows(batch: RecordBatch) -> Sequence[list[str]]:
         text = "".join(batch.lines)
         if not any([character in text for character in _ESCAPED_IN_LINES]):  # noqa: C419 - faster
             return batch.rows
-    return [row if _quotable("".join(row)) else _NOT_QUOTABLE for row in batch.rows]
+    rows = list(batch.rows)
+    if _quotable("".join(map("".join, rows))):
+        return rows
+    return [row if _quotable("".join(row)) else _NOT_QUOTABLE for row in rows]
 
 
 def _quotable(text: str) -> bool:
-    return text.isascii() and not any(character in text for character in _ESCAPED)
+    return text.isascii() and not any([character in text for character in _ESCAPED])  # noqa: C419

@@ -191,8 +191,20 @@ def _escaping_scope() -> dict[str, Any]:
     return scope | {"c_escaped": escaped, "c_json": _json}
 
 
-def _escaping(name: str) -> Callable[[str], Any]:
-    conversion = getattr(convert, name)
+_NOTHING_TO_ESCAPE = frozenset(
+    {
+        "address", "duration", "epoch_milliseconds", "epoch_seconds", "flag", "forwarded",
+        "header_names", "headers", "headers_named", "http_version", "instant", "integer",
+        "ip_version", "moment", "path_flags", "port", "quoted_integer", "request_flags", "status",
+    }
+)  # fmt: skip
+"""Conversions whose texts are made here, or that give numbers, lists or objects."""
+
+
+def _escaping(name: str) -> Callable[..., Any]:
+    conversion: Callable[..., Any] = getattr(convert, name)
+    if name in _NOTHING_TO_ESCAPE:
+        return conversion
 
     def convert_and_escape(*values: str) -> Any:
         return escaped(conversion(*values))

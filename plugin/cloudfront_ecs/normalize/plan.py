@@ -88,7 +88,7 @@ _DOT = re.compile(r"\.")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 CONVERSIONS = (
     "integer", "percent", "unquote_once", "epoch_seconds", "epoch_milliseconds", "instant",
-    "headers", "header_names", "quoted", "quoted_integer", "quoted_number", "flag", "port",
+    "headers", "quoted", "quoted_integer", "quoted_number", "flag", "port",
     "serial_number", "headers_named", "decoded", "request_flags",
 )  # fmt: skip
 MEMOS = (
@@ -96,6 +96,7 @@ MEMOS = (
     "path", "duration", "forwarded", "seconds", "verdict", "site", "domains",
     "path_flags", "bot_class", "referrer_domain",
     "event_time", "milliseconds", "connection_status", "tls_version", "validity",
+    "header_names",
 )  # fmt: skip
 
 _BUILT_WHOLE = ("tls.", "user_agent.", "observer.", "related.hosts", "source.geo.", "client.geo.",

@@ -176,10 +176,10 @@ STATEMENTS = (
     _line("version transport iana alpn", "cs-protocol-version",
           "version, transport, iana, alpn = m_http_version[{cs-protocol-version}]"),
     _line("header_list", "cs-header-names cs-headers",
-          "header_list = c_header_names({cs-header-names}) or c_headers_named({cs-headers})",
+          "header_list = m_header_names[{cs-header-names}] or c_headers_named({cs-headers})",
           "realtime"),
     _line("header_list", "cs-header-names",
-          "header_list = c_header_names({cs-header-names})", "realtime"),
+          "header_list = m_header_names[{cs-header-names}]", "realtime"),
     _line("header_list", "cs-headers",
           "header_list = c_headers_named({cs-headers})", "realtime"),
     # The answer.
