@@ -159,7 +159,7 @@ def headers(value: str) -> dict[str, str | list[str]] | None:
         return None
     parts = [part for part in value.split("%0A") if part]
     try:
-        once = dict([_HEADER[part] for part in parts])
+        once: dict[str, str | list[str]] = dict([_HEADER[part] for part in parts])
     except ValueError:
         return _headers_carefully(value)
     return once or None if len(once) == len(parts) else _headers_carefully(value)
