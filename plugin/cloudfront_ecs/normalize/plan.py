@@ -212,7 +212,7 @@ class Plan:
                 names = [name for name, _ in row.targets if name not in FIELDS]
                 self._plain(column, row.conversion, names)
         if other:
-            pairs = ", ".join(f"({name!r}, {self.raw(name)})" for name in other)
+            pairs = ", ".join(f"({_literal(name)}, {self.raw(name)})" for name in other)
             self._line(
                 "other", f"other = {{n: v for n, v in ({pairs},) if v != '-' and v}} or None"
             )
@@ -306,6 +306,11 @@ def _members(struct: type[Any]) -> tuple[tuple[str, Any, type[Any] | None], ...]
 
 
 _MEMBERS = Memo[type[Any], tuple[tuple[str, Any, type[Any] | None], ...]](_members)
+
+
+def _literal(name: str) -> str:
+    """Return a column's name as code that has none of its words: it may be called ``v7``."""
+    return "'" + "".join(f"\\U{ord(character):08x}" for character in name) + "'"
 
 
 def words(code: str) -> set[str]:
