@@ -101,11 +101,15 @@ class Layout:
         columns: CloudFront's names, as AWS spells them.
         sampling_rate: Percent of the requests that a real-time configuration logs, 1 to
             100, or None where it is not known.
+        named_by: What in the source names the columns: ``header`` (a ``#Fields`` line) or
+            ``parquet`` (the file's schema).  None where they were configured, or are told
+            by the records themselves.
     """
 
     log: str
     columns: tuple[str, ...]
     sampling_rate: int | None = None
+    named_by: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from cloudfront_ecs.adapters import Sink, Source
     from cloudfront_ecs.config import BatchOptions
     from cloudfront_ecs.conversion import Conversion
-    from cloudfront_ecs.delivery.dead_letters import DeadLetters
+    from cloudfront_ecs.delivery.dead_letters import DeadLetter
     from cloudfront_ecs.plugins import Plugins
 
 
@@ -30,6 +30,17 @@ class RunSettings:
     drain: float = 25.0
 
 
+class LetterStore(Protocol):
+    """Where a pipeline's dead letters go."""
+
+    def add(self, letters: Iterable[DeadLetter]) -> None:
+        """Take *letters*; once this returns none is lost.
+
+        Raises:
+            OSError: They could not be stored.
+        """
+
+
 @dataclass(slots=True)
 class PipelineParts:
     """The opened adapters of one pipeline and what it needs beside them."""
@@ -39,5 +50,5 @@ class PipelineParts:
     conversion: Conversion
     sinks: Mapping[str, Sink]
     batch: BatchOptions
-    dead_letters: DeadLetters
+    dead_letters: LetterStore
     plugins: Plugins

@@ -274,7 +274,7 @@ def test_messages_that_nothing_explains_are_refused_by_position() -> None:
     assert [(r.reason, r.position, r.line) for r in outcome.rejects] == [
         ("layout", "1", None),
         ("layout", "2", None),
-        ("layout", "2", None),
+        ("layout", "2", 2),
     ]
 
 

@@ -15,6 +15,7 @@ from cloudfront_ecs.cli.explain import explain
 from cloudfront_ecs.cli.layout import layout
 from cloudfront_ecs.cli.logs import LOG_FORMATS, LOG_LEVELS, set_up_logs
 from cloudfront_ecs.cli.normalize import normalize
+from cloudfront_ecs.cli.replay import replay
 from cloudfront_ecs.cli.run import run
 from cloudfront_ecs.cli.setup import setup
 
@@ -50,5 +51,5 @@ def command(context: click.Context, log_format: str, log_level: str) -> None:
     set_up_logs(log_format, log_level)
 
 
-for verb in (normalize, explain, run, check, setup, adapters, demo, layout):
+for verb in (normalize, explain, run, replay, check, setup, adapters, demo, layout):
     command.add_command(verb)

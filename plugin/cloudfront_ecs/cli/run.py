@@ -58,7 +58,7 @@ def run(path: Path, *, once: bool, patience: float, drain: float) -> int:
     settings = RunSettings(once=once, patience=patience, drain=drain)
     running = open_pipelines(config, plugins, settings, stop)
     calm_collector()
-    with _signals(stop) as received, counting("records") as count:
+    with signals(stop) as received, counting("records") as count:
         running.start()
         seen = 0
         while not running.wait(_LOOK):
@@ -80,7 +80,7 @@ def run(path: Path, *, once: bool, patience: float, drain: float) -> int:
 
 
 @contextmanager
-def _signals(stop: threading.Event) -> Iterator[set[int]]:
+def signals(stop: threading.Event) -> Iterator[set[int]]:
     """Make the first signal stop the run and the second one end the process."""
     received: set[int] = set()
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Iterable
 
     from cloudfront_ecs.batches import RunSummary
@@ -39,8 +40,11 @@ def summary_lines(summary: RunSummary) -> list[str]:
         balance = summary.imbalance(sink)
         verdict = "" if not balance else f"  UNACCOUNTED FOR: {balance}"
         lines.append(f"  {sink}: {summary.read} read = {' + '.join(parts) or '0'}{verdict}")
-    reasons = [(reason, count) for reason, count in summary.reasons.most_common() if count]
-    if reasons:
-        told = ", ".join(f"{count} {reason}" for reason, count in reasons)
-        lines.append(f"  dead letters: {told}")
+    if reasons := told_reasons(summary.reasons):
+        lines.append(f"  dead letters: {reasons}")
     return lines
+
+
+def told_reasons(reasons: Counter[str]) -> str:
+    """Return how many letters have which reason, the most frequent first."""
+    return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common() if count)

@@ -15,7 +15,7 @@ from cloudfront_ecs.batches import Layout, RecordBatch, RejectedLine
 from cloudfront_ecs.decoders.cloudtrail_events import unwrapped
 from cloudfront_ecs.decoders.inflate import inflated_messages
 from cloudfront_ecs.decoders.json_records import json_records
-from cloudfront_ecs.decoders.lines import MAX_LINE_BYTES, text_of
+from cloudfront_ecs.decoders.lines import MAX_LINE_BYTES, line_of, text_of
 from cloudfront_ecs.hookspecs import hookimpl
 from cloudfront_ecs.options import option
 
@@ -109,7 +109,7 @@ class CloudTrailDecoder:
                     skipped += not found.filtered
                     continue
                 reason, detail = "json", found.refused
-            line = number if position is None else None
+            line = line_of(number, position)
             rejects.append(
                 RejectedLine(
                     reason, detail, piece.data, line=line, position=position, length=piece.length

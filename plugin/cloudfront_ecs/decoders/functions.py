@@ -191,10 +191,9 @@ class _Found:
 
     def refuse(self, index: int, entry: Entry) -> None:
         """Add what stands among events and is none."""
-        position = self._block.position
-        number = self._block.first + index if position is None else None
         raw = entry.line.encode("utf-8", "surrogateescape")
-        self._rejects.append(RejectedLine("json", entry.problem, raw, number, position))
+        place = self._block.place(index)
+        self._rejects.append(RejectedLine("json", entry.problem, raw, *place))
 
     def batch(self) -> RecordBatch:
         """Return all of it."""

@@ -170,8 +170,7 @@ class _Run:
         """Add a line that is no record."""
         block = self._block
         raw = block.lines[index].encode("utf-8", "surrogateescape")
-        place = {"line": block.first + index} if block.position is None else {}
-        self.rejects.append(RejectedLine("json", detail, raw, position=block.position, **place))
+        self.rejects.append(RejectedLine("json", detail, raw, *block.place(index)))
 
     def batch(self) -> RecordBatch:
         """Return what was added since the last batch."""

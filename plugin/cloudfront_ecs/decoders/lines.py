@@ -48,6 +48,10 @@ class LineBlock:
     rejects: list[RejectedLine] = field(default_factory=list)
     position: str | None = None
 
+    def place(self, index: int) -> tuple[int | None, str | None]:
+        """Return the line and the position of a line, as a ``RejectedLine`` has them."""
+        return line_of(self.first + index, self.position), self.position
+
     def refused(self, reason: str, detail: str) -> RecordBatch:
         """Return all lines of the block refused; blank ones are only counted."""
         rejects = [
@@ -55,14 +59,23 @@ class LineBlock:
                 reason,
                 detail,
                 line.encode("utf-8", "surrogateescape"),
-                line=number if self.position is None else None,
-                position=self.position,
+                *self.place(index),
             )
-            for number, line in enumerate(self.lines, self.first)
+            for index, line in enumerate(self.lines)
             if line
         ]
         skipped = len(self.lines) - len(rejects)
         return RecordBatch(NO_LAYOUT, [], [], (), rejects=rejects + self.rejects, skipped=skipped)
+
+
+def line_of(number: int, position: str | None) -> int | None:
+    """Return how a reject tells a line: in the first line of a message it tells none.
+
+    Args:
+        number: The line number from 1, or within a message the index from 0.
+        position: The position of the message, if it is one.
+    """
+    return number if position is None else (number + 1 if number else None)
 
 
 def text_of(data: bytes) -> str:
@@ -98,7 +111,12 @@ def message_blocks(
         for block in (*framer.feed(message.data), *framer.finish()):
             block.position = message.position
             block.rejects = [
-                replace(reject, line=None, position=message.position) for reject in block.rejects
+                replace(
+                    reject,
+                    line=line_of(reject.line or 0, message.position),
+                    position=message.position,
+                )
+                for reject in block.rejects
             ]
             yield block
 

@@ -88,7 +88,8 @@ class ParquetDecoder:
         beginning = spool.read(KEPT_BYTES)
         try:
             file = arrow.parquet.ParquetFile(spool, buffer_size=_READ_AHEAD, pre_buffer=False)
-            layout = Layout("standard", columns_of(file.schema_arrow.names))
+            columns = columns_of(file.schema_arrow.names)
+            layout = Layout("standard", columns, named_by="parquet")
             number = 1
             for batch in file.iter_batches(self._rows):
                 if not batch.num_rows:

@@ -7,6 +7,7 @@ from itertools import repeat
 from typing import overload
 
 from cloudfront_ecs.batches import Layout, RecordBatch, RejectedLine
+from cloudfront_ecs.decoders.lines import line_of
 from cloudfront_ecs.normalize import convert
 from cloudfront_ecs.normalize.layouts import OLDEST_WIDTH, rows_by_column
 
@@ -119,7 +120,7 @@ def refitted(batch: RecordBatch) -> Iterator[RecordBatch]:
     for index in short:
         columns = layout.columns[: len(rows[index])]
         missing = ", ".join(layout.columns[len(columns) :])
-        prefix = Layout(layout.log, columns)
+        prefix = Layout(layout.log, columns, named_by=layout.named_by)
         one = _chosen(prefix, rows, lines, numbers, positions, [index], plain=plain)
         one.notes = {0: f"the row ends before {missing}"}
         yield one
@@ -158,7 +159,7 @@ def _refused(
         reason="columns",
         detail=f"{width} columns expected, {found} found",
         raw=lines[index].encode("utf-8", "surrogateescape"),
-        line=None if positions is not None else numbers[index],
+        line=line_of(numbers[index], None if positions is None else positions[index]),
         position=None if positions is None else positions[index],
     )
 

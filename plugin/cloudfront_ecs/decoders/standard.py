@@ -235,7 +235,7 @@ def header_layout(text: str, delimiter: str) -> tuple[Layout | None, str]:
         return None, "#Fields names a column in bytes that are no text"
     if repeated:
         return None, f"#Fields names {', '.join(repeated)} twice"
-    return Layout("standard", names), ""
+    return Layout("standard", names, named_by="header"), ""
 
 
 def _open(options: StandardOptions, _: AdapterContext) -> StandardDecoder:

@@ -2,10 +2,58 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 _BLOCK = 65_536
+
+
+@contextmanager
+def held(path: Path, mode: int | None = None) -> Iterator[int]:
+    """Give the descriptor of a file that nobody else writes to, replaces or removes meanwhile.
+
+    Whoever held it before may have replaced or removed it, so it is opened again until what
+    is held is what lies at *path*.
+
+    Args:
+        path: The file.
+        mode: Its permissions, where it is to be made if there is none.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if mode is not None else 0)
+    while True:
+        descriptor = os.open(path, flags, mode or 0)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _lies_at(path, descriptor):
+                yield descriptor
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _lies_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names of files as durable as their content."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def append_lines(descriptor: int, content: bytes) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
-from cloudfront_ecs.delivery.appending import append_lines, cut_torn_line
+from cloudfront_ecs.delivery.appending import append_lines, cut_torn_line, held, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from cloudfront_ecs.batches import Layout, Origin, RejectedLine
 
 FOLDER = "dead_letters"
+_NAME = re.compile(r"(.+)-\d{4}-\d\d-\d\d\.ndjson", re.DOTALL)
+
 MODE = 0o600
 """Dead letters hold log lines: addresses, cookies, queries."""
 
@@ -63,8 +66,40 @@ class DeadLetter:
         if self.as_sent:
             letter["raw_is"] = "document"
         if self.layout is not None and self.layout.columns:
-            letter["layout"] = {"log": self.layout.log, "columns": self.layout.columns}
-        return json.dumps(letter, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+            letter["layout"] = told_layout(self.layout)
+        if about := _about(self.origin, letter["source"]):
+            letter["origin"] = about
+        return json_of(letter)
+
+
+def json_of(letter: dict[str, Any]) -> bytes:
+    """Return a letter as a line of its file."""
+    return json.dumps(letter, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+
+
+def told_layout(layout: Layout) -> dict[str, Any]:
+    """Return a layout as letters tell it.
+
+    ``named_by`` is there where the source itself named the columns, in a place that is not
+    part of the line: then they count when the line is read again.
+    """
+    told: dict[str, Any] = {"log": layout.log, "columns": layout.columns}
+    return told | ({"named_by": layout.named_by} if layout.named_by else {})
+
+
+def _about(origin: Origin, source: dict[str, Any]) -> dict[str, str]:
+    """Return what documents tell of their origin and ``source`` does not.
+
+    The place stands there where it is no path of a file, or another one.
+    """
+    told = {
+        "place": origin.place if "file" in source and origin.place != origin.file_path else None,
+        "distribution_id": origin.distribution_id,
+        "account_id": origin.account_id,
+        "region": origin.region,
+        "bucket_arn": origin.s3.bucket.arn if origin.s3 and origin.s3.bucket else None,
+    }
+    return {name: text for name, text in told.items() if text}
 
 
 def place_of(origin: Origin, rejected: RejectedLine) -> dict[str, Any]:
@@ -109,21 +144,18 @@ class DeadLetters:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         day = datetime.now(UTC).strftime("%Y-%m-%d")
         path = self._folder / f"{self._name}-{day}.ndjson"
-        made = made or not path.exists()
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
-        try:
+        with held(path, MODE) as descriptor:  # a replay takes letters out
+            made = made or os.fstat(descriptor).st_size == 0
             cut_torn_line(descriptor)
             append_lines(descriptor, content)
-        finally:
-            os.close(descriptor)
         if made:
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a new file's name as durable as its content."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def letter_files(state: Path) -> dict[str, list[Path]]:
+    """Return the files of dead letters below *state* by pipeline, the oldest first."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted((state / FOLDER).glob("*.ndjson")):
+        if match := _NAME.fullmatch(path.name):
+            found.setdefault(unquote(match[1]), []).append(path)
+    return found
