@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 
 # Types in the mapping references of Elasticsearch 9.1 and OpenSearch 2.19.
 KNOWN_TYPES = {
-    "boolean", "constant_keyword", "date", "double", "float", "geo_point", "ip", "keyword",
+    "boolean", "byte", "constant_keyword", "date", "double", "float", "geo_point", "ip", "keyword",
     "long", "match_only_text", "wildcard",
 }  # fmt: skip
 OWN_TYPES = {"elasticsearch": {"flattened"}, "opensearch": {"flat_object"}}

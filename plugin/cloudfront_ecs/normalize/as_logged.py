@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cloudfront_ecs.normalize import aws_fields, ecs
+from cloudfront_ecs.normalize.plain import LONGEST_KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,10 +24,6 @@ NOT_UTF8 = "bytes that are not UTF-8"
 """How ``error.message`` names a column whose text stands escaped."""
 
 FORWARDED_FOR = "x-forwarded-for"
-
-LONGEST_KEPT = 32_000
-"""Most bytes of a text in ``aws.cloudfront.other``: beyond 32,766, name included, a search
-engine refuses the whole document.  CloudFront's own columns are shorter."""
 
 
 def keep_as_logged(document: Document, texts: Mapping[str, str]) -> None:

@@ -56,6 +56,7 @@ from cloudfront_ecs.normalize.plain import (
     absent,
     integer,
     text,
+    unknown,
 )
 from cloudfront_ecs.normalize.probes import path_flags, request_flags
 from cloudfront_ecs.normalize.public_suffix import domains
@@ -114,6 +115,7 @@ __all__ = [
     "text",
     "time",
     "tls_version",
+    "unknown",
     "unquote_once",
     "validity",
     "verdict",

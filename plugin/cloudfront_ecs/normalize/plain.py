@@ -25,6 +25,11 @@ class PartlyReadError(ValueError):
         self.unreadable = unreadable
 
 
+LONGEST_KEPT = 32_000
+"""Most bytes of a text in ``aws.cloudfront.other``: beyond 32,766, name included, a search
+engine refuses the whole document.  CloudFront's own columns are shorter."""
+
+
 def absent(text: str) -> bool:
     """Say whether the log says that there is no value."""
     return text in ("-", "")
@@ -44,3 +49,13 @@ def integer(value: str) -> int | None:
     if len(value.lstrip("0")) > MAX_LONG_DIGITS:
         raise ValueError("too large for a 64-bit number")
     return int(value)
+
+
+def unknown(value: str) -> str | None:
+    """Return the text of a column that this version does not know."""
+    if (
+        len(value) > LONGEST_KEPT // 4
+        and len(value.encode("utf-8", "surrogatepass")) > LONGEST_KEPT
+    ):
+        raise ValueError(f"longer than {LONGEST_KEPT} bytes")
+    return text(value)

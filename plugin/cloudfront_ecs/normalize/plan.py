@@ -87,6 +87,7 @@ _COLUMN = re.compile(r"\{([^{}]+)\}")
 _DOT = re.compile(r"\.")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 CONVERSIONS = (
+    "unknown",
     "integer", "percent", "unquote_once", "epoch_seconds", "epoch_milliseconds", "instant",
     "headers", "quoted", "quoted_integer", "quoted_number", "flag", "port",
     "serial_number", "headers_named", "decoded", "request_flags",
@@ -214,7 +215,7 @@ class Plan:
         if other:
             pairs = ", ".join(f"({_literal(name)}, {self.raw(name)})" for name in other)
             self._line(
-                "other", f"other = {{n: v for n, v in ({pairs},) if v != '-' and v}} or None"
+                "other", f"other = {{n: w for n, v in ({pairs},) if (w := c_unknown(v))}} or None"
             )
             self.fields["aws.cloudfront.other"] = "other"
 
