@@ -171,7 +171,7 @@ def test_messages_are_read_one_by_one_and_named_by_their_position() -> None:
     outcome = collect(Conversion(StandardDecoder(StandardOptions()), ()), payload)
 
     assert len({document.id for document in outcome.documents}) == 3
-    assert [(r.reason, r.position, r.line) for r in outcome.rejects] == [("columns", "51", None)]
+    assert [(r.reason, r.position, r.line) for r in outcome.rejects] == [("columns", "51", 2)]
     assert outcome.bodies[1]["event.id"] == outcome.documents[1].id
 
 
