@@ -1,7 +1,7 @@
 """How fast lines become documents, against a yardstick measured in the same minutes.
 
 Fresh processes take turns on one core; rates are records per second of CPU time, medians
-of five pairs.  A table goes to stderr, one JSON object to the last line of stdout.
+of five pairs.  User agents are parsed, as in the pipelines of the README.  A table goes to stderr, one JSON object to the last line of stdout.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ Measured = dict[str, Any]
 def main() -> None:
     corpora = write_corpora(ROOT / "build" / "bench")
     results: Measured = {
-        "standard": compare("convert_standard.py", corpora.standard),
-        "standard_user_agent": compare("convert_standard.py", corpora.standard, "--user-agent"),
-        "realtime_500": compare("convert_realtime.py", corpora.realtime),
+        "standard": compare("convert_standard.py", corpora.standard, "--user-agent"),
+        "realtime_500": compare("convert_realtime.py", corpora.realtime, "--user-agent"),
+        "standard_messagepack": compare(
+            "convert_standard.py", corpora.standard, "--user-agent", "--messagepack"
+        ),
         "two_workers": two_workers(corpora.large, corpora.other),
         "rss_mb": finished(started("convert_standard.py", corpora.large))["rss_mb"],
     }
@@ -85,7 +87,7 @@ def two_workers(first: Path, second: Path) -> float | None:
 
 def show(results: Measured) -> None:
     note(f"\n{'':20}{'records/s':>12}{'yardstick':>12}{'ratio':>8}")
-    for name in ("standard", "standard_user_agent", "realtime_500"):
+    for name in ("standard", "realtime_500", "standard_messagepack"):
         row = results[name]
         note(f"{name:20}{row['rec_s']:>12,}{row['yardstick_rec_s']:>12,}{row['ratio']:>8}")
     note(f"two workers are {results['two_workers']} times as fast as one")

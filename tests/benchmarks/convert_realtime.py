@@ -28,7 +28,7 @@ def main() -> None:
     fields = tuple(columns_file(given.file).read_text().split())
     transforms = [UserAgentTransform()] if given.user_agent else []
     decoder = RealtimeDecoder(RealtimeOptions(fields=fields))
-    convert(decoder, transforms, payloads(given.file), Timing)
+    convert(decoder, transforms, payloads(given.file), Timing, messagepack=given.messagepack)
 
 
 def payloads(file: Path) -> list[Payload]:

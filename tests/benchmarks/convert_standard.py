@@ -25,7 +25,13 @@ _CHUNK = 1 << 18
 def main() -> None:
     given = arguments("convert a standard log")
     transforms = [UserAgentTransform()] if given.user_agent else []
-    convert(AutoDecoder(AutoOptions()), transforms, [payload(given.file)], Timing)
+    convert(
+        AutoDecoder(AutoOptions()),
+        transforms,
+        [payload(given.file)],
+        Timing,
+        messagepack=given.messagepack,
+    )
 
 
 def payload(file: Path) -> Payload:

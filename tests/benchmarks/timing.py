@@ -22,6 +22,9 @@ def arguments(summary: str) -> argparse.Namespace:
     parser.add_argument(
         "--user-agent", action="store_true", help="with the transform that parses user agents"
     )
+    parser.add_argument(
+        "--messagepack", action="store_true", help="write the entries of Forward receivers, no JSON"
+    )
     given = parser.parse_args()
     bind(given.core)
     return given
