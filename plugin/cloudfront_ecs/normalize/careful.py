@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cloudfront_ecs.batches import Document, RecordBatch
-    from cloudfront_ecs.normalize.pages import Page
+    from cloudfront_ecs.normalize.pages import Page, Partly
 
 log = logging.getLogger(__name__)
 
@@ -30,19 +30,6 @@ MOST_UNREADABLE = 2
 
 _LONGEST_QUOTE = 64
 _TIMES = ("date", "time", "timestamp", "timestamp(ms)", "eventTimestamp")
-
-Partly = tuple[str, str, str, str]
-"""A column that was read in part: its whole text, the readable part, the rest, and why."""
-
-
-def partly_read(error: Exception) -> Partly | None:
-    """Return the column that *error* is about, or None where any may be the culprit.
-
-    As texts: an error would keep all lines alive, in a cycle.
-    """
-    if isinstance(error, convert.PartlyReadError):
-        return error.whole, error.readable, error.unreadable, str(error)
-    return None
 
 
 def converted_carefully(

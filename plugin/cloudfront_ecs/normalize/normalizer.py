@@ -13,7 +13,6 @@ from cloudfront_ecs.normalize.careful import (
     add_error,
     add_unknown,
     converted_carefully,
-    partly_read,
     refusal,
 )
 from cloudfront_ecs.normalize.compile import compiled
@@ -22,7 +21,7 @@ from cloudfront_ecs.normalize.json_rows import quotable_rows
 from cloudfront_ecs.normalize.json_text import written
 from cloudfront_ecs.normalize.layouts import rows_by_column
 from cloudfront_ecs.normalize.normalized import NormalizedBatch
-from cloudfront_ecs.normalize.pages import Page
+from cloudfront_ecs.normalize.pages import Page, partly_read
 from cloudfront_ecs.normalize.payload_constants import constants
 from cloudfront_ecs.resources import ACCESS_LOGS
 
@@ -30,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cloudfront_ecs.batches import Document, Layout, Origin, RecordBatch
-    from cloudfront_ecs.normalize.careful import Partly
     from cloudfront_ecs.normalize.compile import Compiled
+    from cloudfront_ecs.normalize.pages import Partly
     from cloudfront_ecs.normalize.payload_constants import Constants
     from cloudfront_ecs.normalize.plan import Completion
 
@@ -150,30 +149,27 @@ class Normalizer:
         Usual records are written as text at once; the others are made of objects first.
         """
         batch = page.batch
+        if batch.layout.log not in ACCESS_LOGS or len(batch.lines) < WRITTEN_FROM:
+            return page.documents()
+        writing = written(
+            batch.layout,
+            messages=batch.positions is not None,
+            original=self._original,
+            completions=self._completions,
+        )
+        if batch.layout not in self._texts:
+            self._texts[batch.layout] = writing.constants(page.shared)
         unusual: list[int] = []
-        documents: list[Document | None]
-        if batch.layout.log in ACCESS_LOGS and len(batch.lines) >= WRITTEN_FROM:
-            writing = written(
-                batch.layout,
-                messages=batch.positions is not None,
-                original=self._original,
-                completions=self._completions,
-            )
-            if batch.layout not in self._texts:
-                self._texts[batch.layout] = writing.constants(page.shared)
-            documents = writing.run(
-                quotable_rows(batch),
-                batch.lines,
-                page.keys,
-                batch.positions,
-                self._texts[batch.layout],
-                page.shared,
-                page,
-                lambda index, _: unusual.append(index),
-            )
-        else:
-            unusual = [*range(len(batch.lines))]
-            documents = [None] * len(unusual)
+        documents = writing.run(
+            quotable_rows(batch),
+            batch.lines,
+            page.keys,
+            batch.positions,
+            self._texts[batch.layout],
+            page.shared,
+            page,
+            lambda index, _: unusual.append(index),
+        )
         failed: dict[int, Partly | None] = {}
         for index in unusual:
             document, error = page.document(index)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cloudfront_ecs.normalize import convert
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -16,7 +18,21 @@ _UNREADABLE: list[str] = []
 """Stands for a row that the conversion must not see; no layout is so narrow."""
 
 
-@dataclass(frozen=True, slots=True)
+Partly = tuple[str, str, str, str]
+"""A column that was read in part: its whole text, the readable part, the rest, and why."""
+
+
+def partly_read(error: Exception) -> Partly | None:
+    """Return the column that *error* is about, or None where any may be the culprit.
+
+    As texts: an error would keep all lines alive, in a cycle.
+    """
+    if isinstance(error, convert.PartlyReadError):
+        return error.whole, error.readable, error.unreadable, str(error)
+    return None
+
+
+@dataclass(slots=True)
 class Page:
     """The records of a batch, and how typed documents are made of them.
 
@@ -31,20 +47,43 @@ class Page:
     keys: Sequence[str]
     shared: Constants
     conversion: Compiled
+    _opened: list[Document | None] | None = None
 
     def body(self, index: int) -> object:
-        """Return the typed body of the record at *index*, see ``batches.Page``."""
-        document, error = self.document(index)
+        """Return the typed body of the record at *index*, see ``batches.Page``.
+
+        Who looks into one document of a page mostly looks into all of them, so these are
+        made together.
+        """
+        if self._opened is None:
+            self._opened, _ = self.documents()
+        document = self._opened[index]
         if document is None:
-            raise RuntimeError("a record that was written cannot be read") from error
+            raise RuntimeError("a record that was written cannot be read")
         return document.opened
+
+    def documents(self) -> tuple[list[Document | None], dict[int, Partly | None]]:
+        """Return all documents, and for those that could not be made what is known of why."""
+        rows: Sequence[list[str]] = self.batch.rows
+        if not self.batch.plain:
+            rows = [self._readable(row) for row in rows]
+        failed: dict[int, Partly | None] = {}
+        documents = self.conversion.run(
+            rows,
+            self.batch.lines,
+            self.keys,
+            self.batch.positions or self.batch.lines,
+            self.shared,
+            lambda index, error: failed.__setitem__(index, partly_read(error)),
+        )
+        return documents, failed
 
     def document(self, index: int) -> tuple[Document | None, Exception | None]:
         """Return the document of the record at *index*, or why it could not be converted."""
-        row = self.batch.rows[index]
-        return self.document_of(
-            index, row if self.batch.plain or "".join(row).isascii() else _UNREADABLE
-        )
+        return self.document_of(index, self._readable(self.batch.rows[index]))
+
+    def _readable(self, row: list[str]) -> list[str]:
+        return row if self.batch.plain or "".join(row).isascii() else _UNREADABLE
 
     def document_of(self, index: int, row: list[str]) -> tuple[Document | None, Exception | None]:
         """Return the document of the record at *index* with the columns of *row*, or why not."""
