@@ -521,6 +521,34 @@ def test_a_file_that_cannot_be_replaced_stays_as_it_was(stage: Stage) -> None:
     assert path.read_bytes() == before
 
 
+def test_a_crash_before_letters_are_taken_out_delivers_them_again_under_the_same_ids(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.write(realtime())
+    stage.run(stage.config(decoder(FEWER)))
+    before = stage.letters()
+    right = stage.config(decoder(SOME))
+
+    def crash(_: LetterFile) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LetterFile, "write_back", crash)
+        with pytest.raises(KeyboardInterrupt):
+            stage.replay(right)
+    [path] = stage.files()
+    path.with_name(f"{path.name}.partial").write_bytes(b"half a lett")
+    ids = list(stage.sink().held)
+    assert stage.letters() == before
+
+    result = stage.replay(right)
+
+    assert len(ids) == 5
+    assert [summary.sinks["one"]["duplicate"] for summary in result.summaries] == [5]
+    assert list(stage.sink().held) == ids
+    assert [*path.parent.iterdir()] == []
+
+
 def test_a_second_replay_is_kept_out(tmp_path: Path) -> None:
     with (
         alone(tmp_path),

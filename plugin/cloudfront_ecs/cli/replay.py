@@ -109,6 +109,8 @@ def replay(
                 results = _each(chosen, letters, how.run)
     for result in results:
         _print(result, dry_run=dry_run)
+    if not letters:
+        click.echo("no dead letters", err=True)
     strangers = _tell_strangers(config, letters) if pipeline is None else False
     _tell_unknown(reasons, results)
     for result in results:
