@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from servers.aws import CREDENTIALS, MotoServer, start_moto
 from servers.certificates import Certificate, make_certificate
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
     from servers.search_node import SearchNode
 
 CACHE = Path(__file__).parent.parent / ".cache"
+
+# How long an example takes says something of the machine, not of the code.  In CI the examples
+# are the same each time; elsewhere each run looks at others.
+settings.register_profile(
+    "cloudfront-ecs", deadline=None, print_blob=True, derandomize=os.environ.get("CI") == "true"
+)
+settings.load_profile("cloudfront-ecs")
 
 
 @pytest.fixture(name="environment", scope="session", autouse=True)

@@ -39,7 +39,6 @@ pieces = st.lists(st.one_of(st.sampled_from(SNIPPETS), st.binary(max_size=12)), 
 every_decoder = pytest.mark.parametrize("kind", kinds("decoder"))
 quick = settings(
     max_examples=150,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 

@@ -34,9 +34,7 @@ SNIPPETS = [
     b"\x1f\x8b", b"\xef\xbb\xbf", b"\xff", b"\x00", b"\xe2\x80\xa8", b"\x85", b"-\t-\t-\n",
 ]  # fmt: skip
 
-quick = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+quick = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 every_decoder = pytest.mark.parametrize("kind", decoder_kinds())
 
 pieces = st.lists(st.one_of(st.sampled_from(SNIPPETS), st.binary(max_size=20)), max_size=15)

@@ -322,7 +322,7 @@ PARTS = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.one_of(st.binary(max_size=200), st.lists(PARTS, max_size=15).map(b"".join)),
     st.integers(1, 400),

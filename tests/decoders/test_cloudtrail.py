@@ -408,7 +408,7 @@ records = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(given_records=records, size=st.integers(0, 60))
 def test_every_record_of_a_list_finds_its_end(given_records: list[Any], size: int) -> None:
     wanted = [one for one in given_records if isinstance(one, (dict, list))]
@@ -421,7 +421,7 @@ def test_every_record_of_a_list_finds_its_end(given_records: list[Any], size: in
     assert bool(loose) == (len(wanted) < len(given_records))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     parts=st.lists(
         st.sampled_from([b"{", b"}", b"[", b"]", b'"', b"\\", b",", b"\n", b" ", b"a",
@@ -438,7 +438,7 @@ def test_where_pieces_end_changes_nothing(parts: list[bytes], size: int) -> None
     assert (split.filtered, split.skipped) == (whole.filtered, whole.skipped)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.binary(max_size=80))
 def test_any_bytes_end_somewhere(data: bytes) -> None:
     found = decoded(data)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudfront_ecs.decoders.auto import AutoDecoder, AutoOptions
@@ -197,7 +197,6 @@ def test_a_delimiter_that_cannot_be_is_refused(
         options(delimiter=delimiter)
 
 
-@settings(deadline=None)
 @given(
     st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), min_size=1, max_size=5),
     st.lists(st.sampled_from(FEW), min_size=2, unique=True),

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudfront_ecs import Origin, Payload, Receipt
@@ -274,7 +274,6 @@ PARTS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(deadline=None)
 @given(st.lists(PARTS, max_size=30).map(b"".join), st.integers(1, 40))
 def test_any_bytes_are_accounted_for_wherever_they_are_cut(data: bytes, size: int) -> None:
     whole = read(data)
@@ -289,7 +288,6 @@ def test_any_bytes_are_accounted_for_wherever_they_are_cut(data: bytes, size: in
     assert parts.skipped == whole.skipped
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text(min_size=1), st.text(), max_size=6), st.integers(1, 3))
 def test_whatever_the_texts_hold_objects_are_told_apart(texts: dict[str, str], times: int) -> None:
     texts = {name: text for name, text in texts.items() if name.isprintable()}

@@ -75,7 +75,7 @@ def test_all_71_columns_are_certain_because_there_is_no_other_way() -> None:
     assert all(each.certain for each in proposed(REALTIME_COLUMNS).fields)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     subset=st.sets(st.sampled_from(FILLED), min_size=1),
     seed=st.integers(0, 3),

@@ -6,7 +6,7 @@ import json
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudfront_ecs.batches import Message
@@ -38,7 +38,6 @@ def test_only_between_objects_a_line_ends(data: bytes, expected: bytes, size: in
     assert b"".join(apart(pieces(data, size))) == expected
 
 
-@settings(deadline=None)
 @given(st.lists(PARTS, max_size=60).map(b"".join), st.integers(1, 20))
 def test_where_the_bytes_are_cut_changes_nothing(data: bytes, size: int) -> None:
     whole = b"".join(apart([data]))
@@ -47,7 +46,6 @@ def test_where_the_bytes_are_cut_changes_nothing(data: bytes, size: int) -> None
     assert whole.replace(b"}\n{", b"}{") == data.replace(b"}\n{", b"}{")
 
 
-@settings(deadline=None)
 @given(st.lists(st.dictionaries(st.text(max_size=5), st.text(max_size=5)), max_size=5))
 def test_joined_objects_come_apart_as_they_were(objects: list[dict[str, str]]) -> None:
     texts = [json.dumps(one).encode() for one in objects]

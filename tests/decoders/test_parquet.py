@@ -208,7 +208,7 @@ def test_rows_before_the_damage_become_documents() -> None:
     assert outcome.reasons == ["parquet"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0), st.integers(0, 255))
 @example(121, 1)  # the file then seems to have no rows
 def test_any_damage_ends_with_a_reject_or_a_document(place: int, value: int) -> None:

@@ -75,7 +75,7 @@ def outcome_of(
     return read, refused
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(layouts=pairs(), dice=st.randoms(use_true_random=False))
 def test_no_record_is_read_by_the_layout_of_another(layouts: Layouts, dice: object) -> None:
     choose = dice.choice  # type: ignore[attr-defined]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudfront_ecs import Origin, Payload, Receipt
@@ -202,7 +202,6 @@ LINES = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(LINES, max_size=12), st.integers(1, 5000))
 def test_every_line_is_a_document_a_reject_or_skipped(lines: list[bytes], size: int) -> None:
     data = b"".join(lines)

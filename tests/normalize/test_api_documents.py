@@ -288,7 +288,7 @@ def ended(outcome: Outcome) -> int:
     return len(outcome.documents) + len(outcome.rejects)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(name=st.sampled_from(NAMES), members=st.dictionaries(st.sampled_from(MEMBERS), values))
 def test_an_event_of_any_shape_becomes_a_document_or_a_reject(
     name: str, members: dict[str, Any]
@@ -305,7 +305,7 @@ def test_an_event_of_any_shape_becomes_a_document_or_a_reject(
         assert "" not in own.values()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(parameters=st.dictionaries(st.text(max_size=8), values, max_size=4), name=st.text())
 def test_parameters_of_any_shape_become_texts(parameters: dict[str, Any], name: str) -> None:
     outcome = converted(event(f"Update{name}", requestParameters=parameters))

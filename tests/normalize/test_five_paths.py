@@ -186,7 +186,7 @@ PATHS: Mapping[str, Callable[[Sequence[Request]], Outcome]] = {
 }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(requests(), min_size=1, max_size=4))
 def test_a_request_gives_the_same_document_by_every_path(all_requests: list[Request]) -> None:
     expected = legacy(all_requests)
