@@ -124,6 +124,8 @@ class RejectedLine:
             or None in its first line.
         position: The sequence number of the message it came in, for streams.
         length: The true length in bytes of a line too long to keep.
+        values: The columns of the record, where lines before it tell some of them.
+        note: What the decoder noticed about the row.
     """
 
     reason: str
@@ -132,6 +134,8 @@ class RejectedLine:
     line: int | None = None
     position: str | None = None
     length: int | None = None
+    values: tuple[str, ...] | None = None
+    note: str = ""
 
 
 @dataclass(slots=True)

@@ -45,7 +45,10 @@ class Trace:
         batch, index = self.batch, self.indexes[ids.index(document_id)]
         number, position = batch.place(index)
         raw = batch.lines[index].encode("utf-8", "surrogateescape")
-        return RejectedLine("rejected", "", raw, number, position)
+        # What a function wrote in a line is told by lines before it, too.
+        values = tuple(batch.rows[index]) if batch.layout.log == "function" else None
+        note = batch.notes.get(index, "")
+        return RejectedLine("rejected", "", raw, number, position, values=values, note=note)
 
 
 @dataclass(slots=True)

@@ -45,12 +45,7 @@ class LetterDecoder:
         one place would have one id.
         """
         letter = letter_of(payload.origin)
-        layout = letter.layout
-        if layout is not None and layout.named_by == "parquet":
-            line = text_of(letter.raw)
-            yield from split_rows(layout, [line], [letter.line or 0], plain=line.isascii())
-            return
-        batches = list(self._decoder.decode(payload))
+        batches = _kept_record(letter) or list(self._decoder.decode(payload))
         if letter.position is not None and letter.raw.startswith(GZIP):
             yield from batches  # the whole message, so places are those of its lines
             return
@@ -61,12 +56,11 @@ class LetterDecoder:
         elif len(set(places)) + filtered > 1:
             yield _refused(letter, f"{len(places) + filtered} records where one was refused")
         else:
-            number = letter.line or 0
-            if letter.position is not None:
-                number = max(number - 1, 0)
             for batch in batches:
-                batch.numbers = [number] * len(batch.lines)
+                batch.numbers = [_number(letter)] * len(batch.lines)
                 batch.rejects = [_placed(reject, letter) for reject in batch.rejects]
+                if letter.note and batch.lines and not batch.notes:
+                    batch.notes = {0: letter.note}
                 yield batch
 
 
@@ -91,6 +85,27 @@ class LetterConversion(Conversion):
         batch = RecordBatch(NO_LAYOUT, [], [text_of(letter.raw)], [letter.line or 0])
         trace = Trace((document,), batch, (0,), concealed=True)
         yield Converted([document], [], 1, 0, 0, len(letter.raw), trace=trace)
+
+
+def _kept_record(letter: KeptLetter) -> list[RecordBatch]:
+    """Return the record that a letter holds column by column, if it does."""
+    layout, line = letter.layout, text_of(letter.raw)
+    if layout is None:
+        return []
+    if layout.named_by == "parquet":
+        return list(split_rows(layout, [line], [_number(letter)], plain=line.isascii()))
+    if letter.values is None or len(letter.values) != len(layout.columns):
+        return []
+    positions = None if letter.position is None else [letter.position]
+    row = list(letter.values)
+    plain = line.isascii() and "".join(row).isascii()
+    return [RecordBatch(layout, [row], [line], [_number(letter)], positions, plain=plain)]
+
+
+def _number(letter: KeptLetter) -> int:
+    """Return the position of a letter's record, as a ``RecordBatch`` has it."""
+    number = letter.line or 0
+    return number if letter.position is None else max(number - 1, 0)
 
 
 def _kept_document(raw: bytes) -> Document:

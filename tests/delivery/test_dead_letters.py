@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cloudfront_ecs import Layout, Origin, RejectedLine
+from cloudfront_ecs import Document, Layout, Origin, Receipt, RecordBatch, RejectedLine
+from cloudfront_ecs.conversion import Trace
+from cloudfront_ecs.delivery.batching import Batch, PayloadProgress, Share
 from cloudfront_ecs.delivery.dead_letters import DeadLetter, DeadLetters, place_of
 from cloudfront_ecs.normalize.aws_fields import AwsS3, Kinesis, S3Bucket, S3Object
 
@@ -105,6 +107,21 @@ def test_names_that_are_not_utf8_do_not_break_a_letter() -> None:
     made = DeadLetter(RejectedLine("columns", "", b""), origin).line()
 
     assert json.loads(made)["source"]["file"] == os.fsdecode(b"/logs/\xff.gz")
+
+
+def test_what_is_concealed_is_in_no_part_of_a_letter() -> None:
+    document = Document("id", "cloudfront.function", 0, {"message": "hidden"})
+    layout = Layout("function", ("message",))
+    record = RecordBatch(layout, [["secret"]], ["secret"], [7], notes={0: "secret"})
+    trace = Trace((document,), record, (0,), concealed=True)
+    progress = PayloadProgress(Receipt("a", 0), FILE)
+    batch = Batch([document], [Share(progress, 1, trace, layout)])
+
+    [share, rejected] = batch.line_of(document) or ()
+
+    made = DeadLetter(rejected, FILE, layout=layout, sink="search", as_sent=share.concealed)
+    assert b"secret" not in made.line()
+    assert b"secret" not in base64.b64decode(json.loads(made.line())["raw"])
 
 
 def test_letters_are_appended_after_a_restart(tmp_path: Path) -> None:

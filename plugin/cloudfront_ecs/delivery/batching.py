@@ -88,7 +88,7 @@ class Batch:
             line = share.trace.line_of(document.id) if share.trace else None
             if line is not None:
                 if share.concealed:
-                    line = replace(line, raw=_as_sent(document))
+                    line = replace(line, raw=_as_sent(document), values=None, note="")
                 return share, line
         return None
 

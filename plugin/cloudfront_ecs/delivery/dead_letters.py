@@ -67,6 +67,10 @@ class DeadLetter:
             letter["raw_is"] = "document"
         if self.layout is not None and self.layout.columns:
             letter["layout"] = told_layout(self.layout)
+        if self.rejected.values is not None:
+            letter["values"] = self.rejected.values
+        if self.rejected.note:
+            letter["note"] = self.rejected.note
         if about := _about(self.origin, letter["source"]):
             letter["origin"] = about
         return json_of(letter)

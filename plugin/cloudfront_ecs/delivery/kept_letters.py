@@ -45,6 +45,8 @@ class KeptLetter:
         sink: The sink that refused it, if a sink did.
         layout: The columns that were to explain it, where they are known.
         as_sent: The bytes are the document as it was sent.
+        values: The columns of the record, where its bytes alone do not tell them.
+        note: What a decoder noticed about the row.
     """
 
     number: int
@@ -57,6 +59,8 @@ class KeptLetter:
     sink: str | None = None
     layout: Layout | None = None
     as_sent: bool = False
+    values: tuple[str, ...] | None = None
+    note: str = ""
 
     @property
     def unfit(self) -> str:
@@ -198,6 +202,8 @@ def parsed(number: int, line: bytes) -> KeptLetter | None:
             sink=content.get("sink"),
             layout=layout and _layout(layout),
             as_sent=content.get("raw_is") == "document",
+            values=tuple(content["values"]) if "values" in content else None,
+            note=content.get("note", ""),
         )
     except (ValueError, LookupError, TypeError, AttributeError):
         return None
