@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cloudfront_ecs import Origin, Payload, Receipt
+from cloudfront_ecs.batches import Message
 from cloudfront_ecs.conversion import Conversion
 from cloudfront_ecs.decoders.auto import AutoDecoder, AutoOptions
 from cloudfront_ecs.delivery.dead_letters import DeadLetter, DeadLetters, letter_files
 from cloudfront_ecs.delivery.kept_letters import LetterFile
 from cloudfront_ecs.encoding import json_line
+from cloudfront_ecs.normalize.aws_fields import Kinesis
 from cloudfront_ecs.replayed_letters import LetterConversion, LetterDecoder
 from cloudfront_ecs.sources.dead_letters import LetterSource
 from normalize.golden import LOGS, bytes_of, decoder_of, name_of
@@ -26,6 +28,12 @@ if TYPE_CHECKING:
     from cloudfront_ecs.adapters import Decoder
 
 ORIGIN = Origin("/logs/a.log", ("file", "a.log", "digest"), file_path="/logs/a.log")
+SHARD = Origin(
+    "edge/shard-0",
+    ("kinesis", "edge", "1", "shard-0"),
+    region="eu-west-1",
+    kinesis=Kinesis(stream="edge", shard_id="shard-0"),
+)
 UNDATED = "AAAAAAAA"
 """How the ids of documents begin whose time is that of reading."""
 
@@ -51,9 +59,13 @@ def _bodies(documents: Iterable[Document]) -> Counter[str]:
 
 
 @pytest.mark.parametrize("log", LOGS, ids=map(name_of, LOGS))
-def test_a_letter_makes_the_document_again(log: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("carrier", ["file", "message"])
+def test_a_letter_makes_the_document_again(log: Path, carrier: str, tmp_path: Path) -> None:
     conversion = Conversion(_decoder(log), ())
     payload = Payload(Receipt("x", 0), ORIGIN, [bytes_of(log)])
+    if carrier == "message":
+        message = Message(bytes_of(log), "4900")
+        payload = Payload(Receipt("x", 0), SHARD, messages=[message])
     first: list[Document] = []
     letters: list[DeadLetter] = []
     for part in conversion.convert(payload):
@@ -61,7 +73,7 @@ def test_a_letter_makes_the_document_again(log: Path, tmp_path: Path) -> None:
             line = part.trace and part.trace.line_of(document.id)
             assert line is not None
             first.append(document)
-            letters.append(DeadLetter(line, ORIGIN, layout=part.layout, sink="one"))
+            letters.append(DeadLetter(line, payload.origin, layout=part.layout, sink="one"))
     DeadLetters(tmp_path, "edge").add(letters)
     files = [LetterFile(path) for path in letter_files(tmp_path).get("edge", [])]
     source = LetterSource(files, lambda _: True)

@@ -153,16 +153,15 @@ class Replay:
             source = LetterSource(files, part.takes)
             pipeline = self._open(configured, part, source)
             running = Running([pipeline], self.stop)
-            try:
+            with ExitStack() as endings:
+                for file in files:
+                    endings.callback(file.write_back)  # each, also where another one fails
                 running.start()
                 read = 0
                 while not running.wait(_LOOK):
                     now = pipeline.accounts.summary.read
                     tell(now - read)
                     read = now
-            finally:
-                for file in files:
-                    file.write_back()
             self._note(result, source, pipeline.accounts.summary)
             if running.failures:
                 result.failures += running.failures.values()
