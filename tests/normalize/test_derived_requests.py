@@ -5,6 +5,8 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from cloudfront_ecs.normalize.bots import KINDS, bot_class
 from cloudfront_ecs.normalize.probes import MARKS, PATHS, path_flags, request_flags
@@ -139,6 +141,32 @@ def test_an_attack_is_flagged_however_it_is_encoded(name: str, text: str) -> Non
     for spelling in spellings(text):
         assert name in (request_flags(None, f"a=1&b={spelling}") or ()), spelling
         assert name in (path_flags(f"/shop/{spelling}") or ()), spelling
+
+
+WORDS = [
+    "union", "select", "information_schema", ".xp_cmdshell", "or", "and", "1=1", "--", "sleep(1",
+    "benchmark(1", "waitfor", "delay", "<script ", "javascript:", "onload=", "${env", "{{7*7}}",
+    ";id", "$(id", "//169.254.169.254", "//metadata.google.internal", "\0", "\r\n", "x:", "../",
+    "/..;", "/etc/passwd", "/proc/self/", "/win.ini", "php://", "file:///", "phar://",
+    " ", "+", "/", "(", ")", "'", '"', "\t", "\x0b", "\x1c", "\xa0", "a", ";",
+]  # fmt: skip
+
+
+@given(st.lists(st.tuples(st.sampled_from(WORDS), st.integers(0, 2)), max_size=6))
+@example([("a", 0), ("\0", 0)])
+@example([("javascript:", 1)])
+@example([(")", 0), ("or", 0), (" ", 0), ("1=1", 0)])
+@example([("waitfor", 0), ("+", 0), ("delay", 0)])
+def test_the_marks_of_a_query_do_not_depend_on_its_spelling(words: list[tuple[str, int]]) -> None:
+    text = "".join(word for word, _ in words)
+    spelt = "".join(word if times == 0 else encoded(word, times) for word, times in words)
+
+    assert request_flags(None, spelt) == request_flags(None, encoded(text, 1))
+
+
+def encoded(text: str, times: int) -> str:
+    """Return *text* with each of its bytes encoded."""
+    return "".join(f"%{'25' * (times - 1)}{byte:02x}" for byte in text.encode())
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cloudfront_ecs import Layout, Origin
@@ -170,6 +170,7 @@ HEADER = st.tuples(
 
 @pytest.mark.parametrize("has_names", [True, False])
 @given(sent=st.lists(HEADER, max_size=8), cut=st.integers(0, 3))
+@example(sent=[("Host", b"\x00\n")], cut=0)
 def test_headers_come_back_in_their_order_with_their_names(
     sent: list[tuple[str, bytes]], cut: int, *, has_names: bool
 ) -> None:
@@ -243,6 +244,18 @@ def test_a_text_that_cannot_be_read_comes_back_as_it_was(layout: Layout, text: s
             assert named(layout, rebuilt(body, layout))[column] == text
 
 
+@pytest.mark.parametrize("column", ["date", "time", "timestamp"])
+def test_a_time_that_cannot_be_read_comes_back_though_a_finer_one_can(column: str) -> None:
+    for others in ((), ("date", "time"), ("timestamp",)):
+        columns = dict.fromkeys(("timestamp(ms)", *others, column))
+        layout = Layout("standard", tuple(columns))
+
+        row = ["x" if name == column else VALUES[name] for name in columns]
+
+        assert document(layout, row)["error"]["message"].startswith(f"{column}: not ")
+        assert named(layout, rebuilt(document(layout, row), layout))[column] == "x"
+
+
 def test_bytes_that_are_not_utf_8_come_back() -> None:
     for column in STANDARD.columns:
         if column not in ("date", "time"):
@@ -298,6 +311,8 @@ def test_an_unreadable_text_too_long_for_a_search_engine_is_only_named() -> None
         pytest.param(REALTIME, "timestamp", "1671005351", id="seconds"),
         pytest.param(REALTIME, "cs-uri-stem", "/a?b=c", id="stem-with-query"),
         pytest.param(REALTIME, "cs-headers", "Host:a%0Aempty:%0Ano-colon%0A", id="odd-headers"),
+        pytest.param(REALTIME, "cs-header-names", "host%0A%0Aaccept%0A", id="name-is-empty"),
+        pytest.param(REALTIME, "cs-header-names", "host%0A%0A", id="last-name-is-empty"),
         pytest.param(REALTIME, "sr-reason", "-", id="absent"),
     ],
 )

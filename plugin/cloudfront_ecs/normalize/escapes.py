@@ -147,6 +147,10 @@ def path(value: str) -> tuple[str | None, str | None]:
     return text, name[dot + 1 :] or None if dot > 0 else None
 
 
+_LINE_END = "%0A"
+"""What follows each header; alone it says that there was none."""
+
+
 def headers(value: str) -> dict[str, str | list[str]] | None:
     """Return request headers by lower-case name; a list where a name repeats.
 
@@ -155,14 +159,16 @@ def headers(value: str) -> dict[str, str | list[str]] | None:
     Raises:
         PartlyReadError: Something is no header with a name and a value.
     """
-    if absent(value):
+    if absent(value) or value == _LINE_END:
         return None
-    parts = [part for part in value.split("%0A") if part]
+    parts = value.split(_LINE_END)
+    if not parts[-1]:  # each header has a line end, but for one that was cut
+        parts.pop()
     try:
         once: dict[str, str | list[str]] = dict([_HEADER[part] for part in parts])
     except ValueError:
         return _headers_carefully(value)
-    return once or None if len(once) == len(parts) else _headers_carefully(value)
+    return once if len(once) == len(parts) else _headers_carefully(value)
 
 
 def _header(part: str) -> tuple[str, str]:
@@ -182,11 +188,11 @@ _HEADER = Memo(_header)
 """Most headers of a viewer's requests are the same each time."""
 
 
-def _headers_carefully(value: str) -> dict[str, str | list[str]] | None:
+def _headers_carefully(value: str) -> dict[str, str | list[str]]:
     """Return request headers where a name repeats, or something is no header."""
     found: dict[str, list[str]] = {}
     whole = True
-    for part in filter(None, re.split("%0A", value, flags=re.IGNORECASE)):
+    for part in _lines(value):
         name, _, rest = part.partition(":")
         try:
             key, content = decoded(name).lower(), decoded(rest)
@@ -198,17 +204,16 @@ def _headers_carefully(value: str) -> dict[str, str | list[str]] | None:
             whole = False
     if not whole:
         raise PartlyReadError("", value, _readable_headers(value))
-    single = {key: values[0] if len(values) == 1 else values for key, values in found.items()}
-    return single or None
+    return {key: values[0] if len(values) == 1 else values for key, values in found.items()}
 
 
 def _readable_headers(value: str) -> str:
     """Return the headers that have a name and a value, with nothing that is no text."""
     text = _ESCAPES.sub(_utf8_or_encoded, value)
-    parts = (part.partition(":") for part in re.split("%0A", text, flags=re.IGNORECASE))
+    parts = (part.partition(":") for part in re.split(_LINE_END, text, flags=re.IGNORECASE))
     # An empty header says no more than an absent one.
     kept = (
-        f"{name}:{rest}%0A"
+        f"{name}:{rest}{_LINE_END}"
         for name, _, rest in parts
         if name and rest and "\0" not in unquote_once(name)
     )
@@ -216,19 +221,31 @@ def _readable_headers(value: str) -> str:
 
 
 def header_names(value: str) -> list[str] | None:
-    """Return the names of the request headers as received."""
-    if absent(value):
+    """Return the names of the request headers as received.
+
+    Raises:
+        PartlyReadError: A name is empty or no text.
+    """
+    if absent(value) or value == _LINE_END:
         return None
     decoded(value)
-    parts = re.split("%0A", value, flags=re.IGNORECASE)
-    return [unquote_once(part) for part in parts if part] or None
+    names = _lines(value)
+    if not all(names):
+        raise PartlyReadError("", value, _LINE_END.join(filter(None, names)) or "-")
+    return [unquote_once(name) for name in names]
+
+
+def _lines(value: str) -> list[str]:
+    """Return the parts of *value* that end in an encoded line end; the last one may lack it."""
+    parts = re.split(_LINE_END, value, flags=re.IGNORECASE)
+    return parts if parts[-1] else parts[:-1]
 
 
 def headers_named(value: str) -> list[str] | None:
     """Return the names of the headers in ``cs-headers``, as received."""
     if absent(value):
         return None
-    parts = re.split("%0A", value, flags=re.IGNORECASE)
+    parts = re.split(_LINE_END, value, flags=re.IGNORECASE)
     return [unquote_once(part.partition(":")[0]) for part in parts if part] or None
 
 

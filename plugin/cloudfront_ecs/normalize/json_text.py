@@ -193,10 +193,10 @@ def _escaping_scope() -> dict[str, Any]:
 
 _NOTHING_TO_ESCAPE = frozenset(
     {
-        "address", "duration", "epoch_milliseconds", "epoch_seconds", "flag", "forwarded",
+        "address", "date", "duration", "epoch_milliseconds", "epoch_seconds", "flag", "forwarded",
         "header_names", "headers", "headers_named", "http_version", "instant", "integer",
         "ip_version", "moment", "path_flags", "port", "quoted_integer", "request_flags", "status",
-        "unknown",
+        "time", "unknown",
     }
 )  # fmt: skip
 """Conversions whose texts are made here, or that give numbers, lists or objects."""

@@ -97,7 +97,7 @@ MEMOS = (
     "path", "duration", "forwarded", "seconds", "verdict", "site", "domains",
     "path_flags", "bot_class", "referrer_domain",
     "event_time", "milliseconds", "connection_status", "tls_version", "validity",
-    "header_names",
+    "header_names", "date", "time", "epoch_seconds",
 )  # fmt: skip
 
 _BUILT_WHOLE = ("tls.", "user_agent.", "observer.", "related.hosts", "source.geo.", "client.geo.",

@@ -78,25 +78,30 @@ a slash or a dot; ``_HINT`` has to know of what is added.
 """
 
 _ODD_IN_PATH = re.compile(r"[^\w/.,~@-]")
+_WORDS = r"(?:select|or|on|delay|xp_|info)"
 _HINT = re.compile(
-    r"%(?:25){0,2}(?:0[09ad]|2[478ae]|22on|3[bc]|5c|60|7[bc]|2f(?:etc|proc|win|on)"
-    r"|(?:20|2b)(?:select|or|on|waitfor|xp_|info))|\+(?:select|or|on|waitfor|xp_|info)"
-    r"|'|\(|;|<|\||`|\$|\\|\*|/(?:etc|proc|win|on)|\.(?:\.|254\.|google\.i)"
-    r"|javascript|phar|php|file"
+    # Nobody needs to encode letters and digits, so these are hints as well.
+    rf"%(?:25){{0,2}}(?:0[09a-d]|2(?:[478ae]|[29]o|[0b]{_WORDS}|f(?:etc|proc|win|on|select))"
+    rf"|3[\dbc]|4[1-9a-f]|5[\dac]|6[\da-f]|7[\da-c])|\+{_WORDS}| {_WORDS}"
+    r"""|\x00|\t|\n|\x0b|\x0c|\r|'|\(|;|<|\||`|\$|\\|\*|\{|"o|\)o|/(?:etc|proc|win|on|select)"""
+    r"|\.(?:\.|254\.|google\.i|xp_)|javascript|phar|php|file"
 )
-"""What every mark has of in a query as logged, in lower case.
+"""What every mark has of in a query as logged, in lower case, however it is spelt.
 
 Each way begins with a plain character, and few letters are among them: so the search skips
 the rest in C.
 """
 
-_BY_NAME = {name: re.compile("|".join(group)) for name, group in {**PATHS, **MARKS}.items()}
+_BY_NAME = {
+    name: re.compile("|".join(group), re.ASCII) for name, group in {**PATHS, **MARKS}.items()
+}
 _EACH = [pattern for group in (*PATHS.values(), *MARKS.values()) for pattern in group]
 _FROM_SLASH_OR_DOT = re.compile(
     f"/(?:{'|'.join(p[1:] for p in _EACH if p[0] == '/')})"
-    f"|\\.(?:{'|'.join(p[2:] for p in _EACH if p[:2] == chr(92) + '.')})"
+    f"|\\.(?:{'|'.join(p[2:] for p in _EACH if p[:2] == chr(92) + '.')})",
+    re.ASCII,
 )
-_MARKED = re.compile("|".join(pattern for group in MARKS.values() for pattern in group))
+_MARKED = re.compile("|".join(pattern for group in MARKS.values() for pattern in group), re.ASCII)
 
 
 def _plain(value: str) -> str:

@@ -62,26 +62,34 @@ _TIMES = {
     "date time": "m_moment[f'{{date}}T{{time}}']",
 }
 
+_CHECKS = {
+    "timestamp": "m_epoch_seconds[{timestamp}]",
+    "date time": "m_date[{date}]; m_time[{time}]",
+    "date": "m_date[{date}]",
+    "time": "m_time[{time}]",
+}
+
 
 def _when(*columns: str) -> Statement:
     """Return the statement that takes the time from the first column that has it."""
-    ways = [_TIMES[column] for column in columns]
+    ways = [_TIMES[column] for column in columns if column in _TIMES]
     if columns[-1] != "date time":  # which refuses what is absent itself
         ways.append("undated()")
-    code = "end, end_ns, end_ms = " + " or ".join(ways)
+    # What the others say is not needed, but must be readable, as in any column.
+    checks = "".join(f"{_CHECKS[column]}; " for column in columns[1:])
+    code = f"{checks}end, end_ns, end_ms = {' or '.join(ways)}"
     return _line("end end_ns end_ms", " ".join(columns), code)
 
 
 # Several statements may give the same variable: the first whose needs are met is taken.
 STATEMENTS = (
     # When: the end of the response, as exactly as the line tells it.
-    _when("timestamp(ms)", "timestamp", "date time"),
-    _when("timestamp(ms)", "date time"),
-    _when("timestamp(ms)", "timestamp"),
-    _when("timestamp", "date time"),
-    _when("timestamp(ms)"),
+    *(
+        _when(*finer, *coarser)
+        for finer in (("timestamp(ms)", "timestamp"), ("timestamp(ms)",), ("timestamp",))
+        for coarser in (("date time",), ("date",), ("time",), ())
+    ),
     _when("date time"),
-    _when("timestamp"),
     _line("taken taken_ms", "time-taken", "taken, taken_ms = m_duration[{time-taken}]"),
     _line("start", "taken end_ns",
           "start = (None if taken is None else c_instant(end_ns - taken)"
