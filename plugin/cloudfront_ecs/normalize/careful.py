@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cloudfront_ecs.batches import Layout, RejectedLine
+from cloudfront_ecs.decoders.layout_shapes import SHAPES, another_layout
 from cloudfront_ecs.normalize import convert, ecs
 from cloudfront_ecs.normalize.as_logged import NOT_UTF8, keep_as_logged
 from cloudfront_ecs.normalize.layouts import rows_by_column
@@ -21,12 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cloudfront_ecs.batches import Document, RecordBatch
-    from cloudfront_ecs.normalize.pages import Page, Partly
+    from cloudfront_ecs.normalize.pages import Failure, Page, Partly
 
 log = logging.getLogger(__name__)
 
 MOST_UNREADABLE = 2
-"""Real-time records with more unreadable columns are of another layout than configured."""
+"""Real-time records with more unreadable columns are of another layout than configured.
+
+Only columns with values of CloudFront's own count, see ``layout_shapes``.
+"""
 
 _LONGEST_QUOTE = 64
 _TIMES = ("date", "time", "timestamp", "timestamp(ms)", "eventTimestamp")
@@ -45,17 +49,15 @@ def converted_carefully(
     """
     batch = page.batch
     texts, problems = _readable_of(batch, index, partly)
-    unreadable = [problem.column for problem in problems if problem.misshapen]
+    unreadable = [p.column for p in problems if p.misshapen and p.column in SHAPES]
     if batch.layout.log == "realtime" and len(unreadable) > MOST_UNREADABLE:
-        names = ", ".join(unreadable)
-        detail = f"{len(unreadable)} columns cannot be read, so the layout is another: {names}"
-        return refused(batch, index, "layout", detail)
-    document, error = page.document_of(index, texts)
+        return refused(batch, index, "layout", another_layout(unreadable))
+    document, failure = page.document_of(index, texts)
     if document is None and partly is not None:
         return converted_carefully(page, index, None, original=original)
     if document is None:
-        assert error is not None
-        return refusal(batch, index, error, problems)
+        assert failure is not None
+        return refusal(batch, index, failure, problems)
     if original and not batch.plain:
         _keep_original(document, batch.lines[index])
     keep_as_logged(document, {problem.column: problem.whole for problem in problems})
@@ -167,13 +169,13 @@ def _keep_original(document: Document, line: str) -> None:
 
 
 def refusal(
-    batch: RecordBatch, index: int, error: Exception, problems: Sequence[_Problem] = ()
+    batch: RecordBatch, index: int, failure: Failure, problems: Sequence[_Problem] = ()
 ) -> RejectedLine:
-    """Return the record refused for *error*, most often because it has no time."""
-    if not isinstance(error, convert.UndatedError):
-        log.error("a record could not be converted: %s", type(error).__name__)
-        log.debug("the conversion failed", exc_info=error)
-        return refused(batch, index, "conversion", type(error).__name__)
+    """Return the record refused for *failure*, most often because it has no time."""
+    if not failure.undated:
+        log.error("a record could not be converted: %s", failure.error)
+        return refused(batch, index, "conversion", failure.error)
     times = [problem for problem in problems if problem.column in _TIMES]
     why = "; ".join(f"{problem.column}: {problem.reason}" for problem in times)
-    return refused(batch, index, "timestamp", f"a document needs a time ({why or error})")
+    detail = f"a document needs a time ({why or failure.undated})"
+    return refused(batch, index, "timestamp", detail)

@@ -21,7 +21,7 @@ from cloudfront_ecs.normalize.json_rows import quotable_rows
 from cloudfront_ecs.normalize.json_text import written
 from cloudfront_ecs.normalize.layouts import rows_by_column
 from cloudfront_ecs.normalize.normalized import NormalizedBatch
-from cloudfront_ecs.normalize.pages import Page, partly_read
+from cloudfront_ecs.normalize.pages import Page, failure_of
 from cloudfront_ecs.normalize.payload_constants import constants
 from cloudfront_ecs.resources import ACCESS_LOGS
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from cloudfront_ecs.batches import Document, Layout, Origin, RecordBatch
     from cloudfront_ecs.normalize.compile import Compiled
-    from cloudfront_ecs.normalize.pages import Partly
+    from cloudfront_ecs.normalize.pages import Failure
     from cloudfront_ecs.normalize.payload_constants import Constants
     from cloudfront_ecs.normalize.plan import Completion
 
@@ -84,7 +84,9 @@ class Normalizer:
         try:
             conversion = self._conversion(batch)
         except convert.UndatedError as error:
-            return NormalizedBatch([], [refusal(batch, i, error) for i in range(len(batch.rows))])
+            failure = failure_of(error)
+            rejects = [refusal(batch, index, failure) for index in range(len(batch.rows))]
+            return NormalizedBatch([], rejects)
         keys = self._keys.of(batch)
         page = Page(batch, keys, self._shared(batch.layout.log), conversion)
         documents, failed = self._documents(page)
@@ -100,9 +102,9 @@ class Normalizer:
         ]
         if misfits:
             return NormalizedBatch([], [], (), misfits)
-        rejects: list[RejectedLine] = []
-        for index, partly in failed.items():
-            made = converted_carefully(page, index, partly, original=self._original)
+        rejects = []
+        for index, failure in failed.items():
+            made = converted_carefully(page, index, failure.partly, original=self._original)
             if isinstance(made, RejectedLine):
                 rejects.append(made)
             else:
@@ -143,7 +145,7 @@ class Normalizer:
             completions=self._completions,
         )
 
-    def _documents(self, page: Page) -> tuple[list[Document | None], dict[int, Partly | None]]:
+    def _documents(self, page: Page) -> tuple[list[Document | None], dict[int, Failure]]:
         """Return the documents of a page, and which records could not be converted.
 
         Usual records are written as text at once; the others are made of objects first.
@@ -170,12 +172,12 @@ class Normalizer:
             page,
             lambda index, _: unusual.append(index),
         )
-        failed: dict[int, Partly | None] = {}
+        failed: dict[int, Failure] = {}
         for index in unusual:
-            document, error = page.document(index)
+            document, failure = page.document(index)
             documents[index] = document
-            if error is not None:
-                failed[index] = partly_read(error)
+            if failure is not None:
+                failed[index] = failure
         return documents, failed
 
     def _shared(self, name: str) -> Constants:

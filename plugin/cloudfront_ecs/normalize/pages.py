@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cloudfront_ecs.normalize import convert
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from cloudfront_ecs.normalize.compile import Compiled
     from cloudfront_ecs.normalize.payload_constants import Constants
 
+log = logging.getLogger(__name__)
+
 _UNREADABLE: list[str] = []
 """Stands for a row that the conversion must not see; no layout is so narrow."""
 
@@ -22,14 +25,32 @@ Partly = tuple[str, str, str, str]
 """A column that was read in part: its whole text, the readable part, the rest, and why."""
 
 
-def partly_read(error: Exception) -> Partly | None:
-    """Return the column that *error* is about, or None where any may be the culprit.
+class Failure(NamedTuple):
+    """Why a record could not be converted, as texts.
 
-    As texts: an error would keep all lines alive, in a cycle.
+    An error itself would keep the frames of all its callers, with every line and document
+    in them, until the collector finds the cycle.
+
+    Attributes:
+        error: The name of the error's class.
+        undated: What is said of a record without a time; empty for other errors.
+        partly: The column that was read in part, where that is the reason.
     """
+
+    error: str
+    undated: str
+    partly: Partly | None
+
+
+def failure_of(error: Exception) -> Failure:
+    """Return what is worth keeping of *error*."""
+    if not isinstance(error, ValueError):
+        log.debug("a record could not be converted", exc_info=error)
+    partly = None
     if isinstance(error, convert.PartlyReadError):
-        return error.whole, error.readable, error.unreadable, str(error)
-    return None
+        partly = error.whole, error.readable, error.unreadable, str(error)
+    undated = str(error) if isinstance(error, convert.UndatedError) else ""
+    return Failure(type(error).__name__, undated, partly)
 
 
 @dataclass(slots=True)
@@ -62,38 +83,38 @@ class Page:
             raise RuntimeError("a record that was written cannot be read")
         return document.opened
 
-    def documents(self) -> tuple[list[Document | None], dict[int, Partly | None]]:
+    def documents(self) -> tuple[list[Document | None], dict[int, Failure]]:
         """Return all documents, and for those that could not be made what is known of why."""
         rows: Sequence[list[str]] = self.batch.rows
         if not self.batch.plain:
             rows = [self._readable(row) for row in rows]
-        failed: dict[int, Partly | None] = {}
+        failed: dict[int, Failure] = {}
         documents = self.conversion.run(
             rows,
             self.batch.lines,
             self.keys,
             self.batch.positions or self.batch.lines,
             self.shared,
-            lambda index, error: failed.__setitem__(index, partly_read(error)),
+            lambda index, error: failed.__setitem__(index, failure_of(error)),
         )
         return documents, failed
 
-    def document(self, index: int) -> tuple[Document | None, Exception | None]:
+    def document(self, index: int) -> tuple[Document | None, Failure | None]:
         """Return the document of the record at *index*, or why it could not be converted."""
         return self.document_of(index, self._readable(self.batch.rows[index]))
 
     def _readable(self, row: list[str]) -> list[str]:
         return row if self.batch.plain or "".join(row).isascii() else _UNREADABLE
 
-    def document_of(self, index: int, row: list[str]) -> tuple[Document | None, Exception | None]:
+    def document_of(self, index: int, row: list[str]) -> tuple[Document | None, Failure | None]:
         """Return the document of the record at *index* with the columns of *row*, or why not."""
-        errors: list[Exception] = []
+        failures: list[Failure] = []
         [document] = self.conversion.run(
             [row],
             [self.batch.lines[index]],
             [self.keys[index]],
             [self.batch.positions[index] if self.batch.positions else ""],
             self.shared,
-            lambda _, error: errors.append(error),
+            lambda _, error: failures.append(failure_of(error)),
         )
-        return document, errors[0] if errors else None
+        return document, failures[0] if failures else None
