@@ -110,6 +110,24 @@ def test_several_bad_values_are_all_named(log: str) -> None:
     ]
 
 
+def test_what_a_player_or_viewer_wrote_never_speaks_against_the_layout() -> None:
+    junk = {column: "%FF" for column in REALTIME if column.startswith("cmcd-")}
+    junk |= {"cs-host": "example.com:x", "x-forwarded-for": "nobody"}
+
+    found = body("realtime", junk)
+
+    assert found["error.message"].count("; ") >= 10
+    assert found["aws.cloudfront.edge_result_type"] == "Error"
+
+
+def test_three_bad_values_of_cloudfront_itself_speak_against_the_layout() -> None:
+    outcome = one("realtime", {"sc-bytes": "x", "c-port": "y", "asn": "z"})
+
+    [reject] = outcome.rejects
+    assert reject.reason == "layout"
+    assert reject.detail.startswith("3 columns cannot be read, so the layout is another: ")
+
+
 def test_a_long_bad_value_is_shortened_in_the_message() -> None:
     message = body("standard", {"c-ip": "x" * 5000})["error.message"]
 

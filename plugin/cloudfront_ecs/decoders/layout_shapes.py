@@ -146,3 +146,9 @@ def out_of_place(columns: tuple[str, ...], row: Sequence[str]) -> list[str]:
     order = iter(realtime_columns())
     places = [next((name for name in order if typical_shape(name)(text)), None) for text in row]
     return [] if None in places else found
+
+
+def another_layout(columns: Sequence[str]) -> str:
+    """Return what the reject of a record says whose *columns* hold texts of another layout."""
+    several = f"{len(columns)} columns" if len(columns) > 1 else "1 column"
+    return f"{several} cannot be read, so the layout is another: {', '.join(columns)}"

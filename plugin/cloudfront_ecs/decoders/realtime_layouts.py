@@ -10,7 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cloudfront_ecs.decoders.layout_shapes import line_shape, misshapen, out_of_place, shape
+from cloudfront_ecs.decoders.layout_shapes import (
+    another_layout,
+    line_shape,
+    misshapen,
+    out_of_place,
+    shape,
+)
 from cloudfront_ecs.normalize.normalized import refused
 
 if TYPE_CHECKING:
@@ -97,9 +103,7 @@ class KnownLayouts:
         chosen, texts = _in_force(fitting)
         wrong = foreign_texts(chosen.layout.columns, line, texts)
         if wrong:
-            names = ", ".join(wrong)
-            detail = f"{len(wrong)} columns cannot be read, so the layout is another: {names}"
-            return Misfit("layout", detail)
+            return Misfit("layout", another_layout(wrong))
         return chosen.layout, texts
 
     def _in_time(
