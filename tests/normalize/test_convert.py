@@ -58,7 +58,10 @@ def test_escapes_are_undone_where_they_make_text(raw: str, expected: str) -> Non
         ("host", "Example.COM:443", ("example.com", 443, "example.com:443")),
         ("host", "example.com:", ("example.com", None, "example.com:")),
         ("host", "[2001:db8::1]", ("[2001:db8::1]", None, "[2001:db8::1]")),
-        ("host", "2001:db8::1", ("2001:db8::1", None, "2001:db8::1")),
+        ("host", "2001:db8::1", ("[2001:db8::1]", None, "[2001:db8::1]")),
+        ("integer", "9223372036854775807", 2**63 - 1),
+        ("integer", "0" * 40 + "7", 7),
+        ("quoted_number", "1.33333333333333", 1.33333333333333),
         ("tls_version", "TLSv1", ("1", "tls")),
         ("tls_version", "SSLv3", ("3", "ssl")),
         ("http_version", "HTTP/3.0", ("3.0", "udp", "17", "h3")),
@@ -106,6 +109,12 @@ def test_values_at_the_edges(name: str, value: str, expected: Any) -> None:
         ("host", "[]:x"),
         ("host", ":80"),
         ("host", ":"),
+        ("host", "[2001:db8::1]8443"),
+        ("host", "a:b:c"),
+        ("host", "2001:db8::g"),
+        ("integer", "9223372036854775808"),
+        ("duration", "0.0000000001"),
+        ("quoted_number", "-1"),
     ],
 )
 def test_what_cannot_be_read_is_refused_without_repeating_it(name: str, value: str) -> None:
@@ -113,6 +122,13 @@ def test_what_cannot_be_read_is_refused_without_repeating_it(name: str, value: s
         getattr(convert, name)(value)
 
     assert value not in str(caught.value)
+
+
+@pytest.mark.parametrize("port", ["x", "65536", "-", "99999999999999999999"])
+def test_a_bad_port_of_a_host_is_called_one(port: str) -> None:
+    for host in (f"example.com:{port}", f"[2001:db8::1]:{port}"):
+        with pytest.raises(ValueError, match=r"^not a port number$"):
+            convert.host(host)
 
 
 @pytest.mark.parametrize(

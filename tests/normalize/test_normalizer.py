@@ -194,6 +194,16 @@ def test_durations_are_exact_to_the_nanosecond(seconds: Decimal, places: int) ->
     assert found == int(Decimal(text) * 10**9)
 
 
+@pytest.mark.parametrize("log", ["standard", "realtime"])
+def test_more_decimals_than_a_nanosecond_has_are_read_if_they_say_nothing(log: str) -> None:
+    exact = body(log, {"time-taken": "0.04700000000000", "time-to-first-byte": "0.0460000000001"})
+    finer = body(log, {"time-taken": "0.0470000001"})
+
+    assert exact["event.duration"] == 47_000_000
+    assert exact["aws.cloudfront.time_to_first_byte"] == 0.0460000000001
+    assert finer["error.message"] == "time-taken: finer than a nanosecond ('0.0470000001')"
+
+
 SECONDS = st.integers(10**9, 10**10 - 1)
 """Seconds since 1970 as logs have them, with ten digits: until the year 2286."""
 
@@ -229,8 +239,16 @@ def test_a_timestamp_keeps_its_digits(seconds: int, fraction: int, places: int) 
     assert nanoseconds(text) == document.time_ns
 
 
-def test_numbers_up_to_18_digits_are_kept_and_longer_ones_named() -> None:
-    assert body("standard", {"sc-bytes": "9" * 18})["http.response.bytes"] == 10**18 - 1
+@pytest.mark.parametrize("log", ["standard", "realtime"])
+def test_numbers_of_64_bits_are_kept_and_larger_ones_named(log: str) -> None:
+    largest = body(log, {"sc-bytes": str(2**63 - 1)})
+    too_large = body(log, {"sc-bytes": str(2**63)})
+
+    assert largest["http.response.bytes"] == 2**63 - 1
+    assert "network.bytes" not in largest, "the sum would be too large"
+    assert "error.message" not in largest
+    assert too_large["error.message"].startswith("sc-bytes: too large for a 64-bit number")
+    assert body("standard", {"sc-bytes": "9" * 18})["network.bytes"] == 10**18 - 1 + 311
     assert body("standard", {"sc-bytes": "0" * 30 + "7"})["http.response.bytes"] == 7
     assert "64-bit" in body("standard", {"sc-bytes": "9" * 19})["error.message"]
 

@@ -57,6 +57,15 @@ def test_the_query_in_a_real_time_stem_is_not_doubled() -> None:
     assert body["url.full"] == "https://www.example.com/a?b=c"
 
 
+def test_a_real_time_query_without_a_path_is_read_as_one() -> None:
+    body = of_realtime(cs_uri_stem="?a=b", cs_uri_query="a=b", cs_host="www.example.com")
+
+    assert body["url.original"] == "?a=b"
+    assert body["url.query"] == "a=b"
+    assert "url.path" not in body
+    assert "url.full" not in body
+
+
 def test_real_time_columns_have_the_order_of_aws_not_of_the_configuration() -> None:
     data = line(("timestamp", "c-ip", "s-ip", "sc-status"))
 

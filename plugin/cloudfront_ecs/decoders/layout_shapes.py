@@ -17,8 +17,8 @@ from cloudfront_ecs.normalize.layouts import realtime_columns
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-_NUMBER = r"\d{1,18}|-|"
-_SECONDS = r"\d{1,9}(?:\.\d{1,9})?|-|"
+_NUMBER = r"\d{1,19}|-|"
+_SECONDS = r"\d{1,9}(?:\.\d+)?|-|"
 _WORD = r"[A-Za-z]+|-|"
 _NAME = r"(?=[^\t]*\.)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?(?::\d{1,5})?|-|"
 _ADDRESS = r"\d{1,3}(?:\.\d{1,3}){3}|(?=[^\t]*:)[0-9A-Fa-f:.]{2,45}"

@@ -51,7 +51,7 @@ from cloudfront_ecs.normalize.moments import (
 )
 from cloudfront_ecs.normalize.outcomes import status, verdict
 from cloudfront_ecs.normalize.plain import (
-    MAX_LONG_DIGITS,
+    LARGEST,
     PartlyReadError,
     absent,
     integer,
@@ -64,7 +64,7 @@ from cloudfront_ecs.normalize.referrers import referrer_domain
 
 __all__ = [
     "FRACTION",
-    "MAX_LONG_DIGITS",
+    "LARGEST",
     "NOT_ALL_ADDRESSES",
     "ONCE_SINCE",
     "SECOND",
@@ -220,7 +220,8 @@ def ip_version(value: str) -> str | None:
 def host(value: str) -> tuple[str | None, int | None, str | None]:
     """Return ``(name, port, name:port as it stands in a URL)`` of a Host header.
 
-    An IPv6 address keeps its brackets, as ECS wants it for ``url.domain``.
+    An IPv6 address has brackets in both, as ECS wants it for ``url.domain`` and RFC 3986 in a
+    URL, though some viewers leave them out.
     """
     if absent(value):
         return None, None, None
@@ -228,12 +229,35 @@ def host(value: str) -> tuple[str | None, int | None, str | None]:
     name, port_text = plain, ""
     if plain.startswith("[") and "]" in plain:
         name, _, rest = plain.partition("]")
-        name, port_text = f"{name}]", rest.removeprefix(":")
+        name, mark, port_text = f"{name}]", rest[:1], rest[1:]
+        if mark not in ("", ":"):
+            raise ValueError("not a host name")
     elif plain.count(":") == 1:
         name, _, port_text = plain.partition(":")
+    elif ":" in plain:
+        name = plain = f"[{_ipv6(plain)}]"
     if not name:
         raise ValueError("not a host name")
-    return name, port(port_text), plain
+    return name, _port_of(port_text), plain
+
+
+def _ipv6(name: str) -> str:
+    try:
+        inet_pton(AF_INET6, name)
+    except (OSError, ValueError):
+        raise ValueError("not a host name") from None
+    return name
+
+
+def _port_of(text: str) -> int | None:
+    """Return the port of a host; nothing after the colon is no port."""
+    try:
+        number = port(text)
+    except ValueError:
+        raise ValueError("not a port number") from None
+    if number is None and text:
+        raise ValueError("not a port number")
+    return number
 
 
 def domain(value: str) -> str | None:
@@ -268,7 +292,11 @@ def quoted_integer(value: str) -> int | None:
 
 def quoted_number(value: str) -> float | None:
     """Return a CMCD number that may have a fraction."""
-    return seconds(_plainly(value) or "")
+    plain = _plainly(value) or ""
+    try:
+        return seconds(plain)
+    except ValueError:
+        raise ValueError("not a number of 0 or more") from None
 
 
 def _plainly(value: str) -> str | None:

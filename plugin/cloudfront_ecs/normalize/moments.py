@@ -17,25 +17,32 @@ class UndatedError(ValueError):
     """The record has no time, and a document cannot be without one."""
 
 
-_DECIMAL = re.compile(r"(\d{1,9})(?:\.(\d{1,9}))?", re.ASCII)
+_DECIMAL = re.compile(r"(\d{1,9})(?:\.(\d{1,9})(\d*))?", re.ASCII)
 
 
 def seconds(value: str) -> float | None:
-    """Return seconds as a number with fraction."""
-    return None if duration(value)[0] is None else float(value)
+    """Return seconds as a number with fraction; as exact as such a number is."""
+    if absent(value):
+        return None
+    if not _DECIMAL.fullmatch(value):
+        raise ValueError("not a number of seconds")
+    return float(value)
 
 
 def duration(value: str) -> tuple[int | None, int | None]:
-    """Return ``(nanoseconds, milliseconds)`` of seconds with up to nine decimals.
+    """Return ``(nanoseconds, milliseconds)`` of seconds.
 
-    Exact: nothing goes through a float.  Milliseconds are None where they are not whole.
+    Exact: nothing goes through a float, and what is finer than a nanosecond is refused.
+    Milliseconds are None where they are not whole.
     """
     if absent(value):
         return None, None
     match = _DECIMAL.fullmatch(value)
     if not match:
         raise ValueError("not a number of seconds")
-    whole, fraction = match.groups(default="")
+    whole, fraction, finer = match.groups(default="")
+    if finer.strip("0"):
+        raise ValueError("finer than a nanosecond")
     nanoseconds = int(whole) * _BILLION + int(fraction.ljust(9, "0"))
     return nanoseconds, _whole_milliseconds(nanoseconds)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-MAX_LONG_DIGITS = 18
-"""Any number of so many digits fits into a signed 64-bit integer."""
+LARGEST = 2**63 - 1
+"""The largest number that a search engine's ``long`` takes."""
+
+_LARGEST_TEXT = str(LARGEST)
 
 
 class PartlyReadError(ValueError):
@@ -46,7 +48,10 @@ def integer(value: str) -> int | None:
         return None
     if not (value.isascii() and value.isdigit()):
         raise ValueError("not a whole number")
-    if len(value.lstrip("0")) > MAX_LONG_DIGITS:
+    digits = value.lstrip("0")
+    if len(digits) >= len(_LARGEST_TEXT) and (
+        len(digits) > len(_LARGEST_TEXT) or digits > _LARGEST_TEXT
+    ):
         raise ValueError("too large for a 64-bit number")
     return int(value)
 

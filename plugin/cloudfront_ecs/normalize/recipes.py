@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cloudfront_ecs.normalize.plain import LARGEST
+
 PLAIN = {
     "text": "({0} if {0} != '-' and {0} else None)",
     "percent": "(({0} if {0} != '-' and {0} else None) if '%' not in {0} else c_decoded({0}))",
@@ -224,7 +226,8 @@ STATEMENTS = (
     _line("received", "cs-bytes", "received = " + PLAIN["integer"].format("{cs-bytes}")),
     _line("sent", "sc-bytes", "sent = " + PLAIN["integer"].format("{sc-bytes}")),
     _line("moved", "received sent",
-          "moved = sent if received is None else received if sent is None else received + sent"),
+          "moved = sent if received is None else received if sent is None"
+          f" else received + sent if received <= {LARGEST // 2} >= sent else None"),
     _line("moved", "received", "moved = received"),
     _line("moved", "sent", "moved = sent"),
     # The handshake of a mutual-TLS connection.
