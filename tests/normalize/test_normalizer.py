@@ -17,6 +17,7 @@ from cloudfront_ecs.batches import Layout
 from cloudfront_ecs.normalize.aws_fields import AwsS3, S3Bucket, S3Object
 from cloudfront_ecs.normalize.compile import compiled
 from cloudfront_ecs.normalize.layouts import legacy_columns, realtime_columns, rows_by_column
+from cloudfront_ecs.normalize.plan import Plan
 from cloudfront_ecs.resources import field_table
 from normalize.converting import VALUES, Outcome, convert, flat, header, line, realtime, standard
 
@@ -436,6 +437,23 @@ def test_names_of_unknown_columns_may_be_any_text(names: list[str]) -> None:
     [found] = convert(data).bodies
 
     assert found["aws.cloudfront.other"] == dict.fromkeys(columns, "v")
+
+
+def test_that_a_layout_tells_no_time_is_found_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    planned: list[Layout] = []
+
+    class Counted(Plan):
+        def __init__(self, layout: Layout, **options: Any) -> None:
+            planned.append(layout)
+            super().__init__(layout, **options)
+
+    monkeypatch.setattr("cloudfront_ecs.normalize.compile.Plan", Counted)
+    data = header(("c-ip", "x-undated")) + b"192.0.2.10\tx\n" * 40
+
+    outcomes = [convert(data) for _ in range(3)]
+
+    assert [outcome.reasons for outcome in outcomes] == [["timestamp"] * 40] * 3
+    assert len(planned) == 1
 
 
 def test_the_function_of_a_layout_is_made_once() -> None:

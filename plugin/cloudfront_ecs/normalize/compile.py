@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from cloudfront_ecs.normalize import ecs
+from cloudfront_ecs.normalize import convert, ecs
 from cloudfront_ecs.normalize.plan import PAYLOAD, Plan, words
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ class Compiled:
     source: str
 
 
-@lru_cache(maxsize=64)
 def compiled(
     layout: Layout,
     *,
@@ -55,7 +54,24 @@ def compiled(
     Raises:
         UndatedError: No column of the layout tells the time.
     """
-    plan = Plan(layout, messages=messages, original=original, completions=completions)
+    made = _compiled(layout, messages, original, completions)
+    if isinstance(made, str):
+        raise convert.UndatedError(made)
+    return made
+
+
+@lru_cache(maxsize=64)
+def _compiled(
+    layout: Layout,
+    messages: bool,  # noqa: FBT001 - by place, so that a key is made but one way
+    original: bool,  # noqa: FBT001
+    completions: tuple[Completion, ...],
+) -> Compiled | str:
+    """Return the conversion of *layout*, or why there is none: errors would not be remembered."""
+    try:
+        plan = Plan(layout, messages=messages, original=original, completions=completions)
+    except convert.UndatedError as error:
+        return str(error)
     objects = Objects(plan)
     body = objects.expression(ecs.EcsDocument, "")
     lines = [line.code for line in plan.lines] + objects.lines
