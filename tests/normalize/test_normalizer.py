@@ -417,6 +417,28 @@ def test_the_original_line_is_kept_when_asked_for(cookie: str, shown: str) -> No
     assert found["event.original"] == f"2026-01-15\t20:01:07\t{shown}"
 
 
+@pytest.mark.parametrize("count", [1, 40])
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"eventTimestamp": "1768507267148", "connectionId": "a", "connectionStatus": "Success"},
+        {"date": "2026-01-15", "time": "20:01:07", "c-ip": "192.0.2.10"},
+    ],
+    ids=["connection", "standard"],
+)
+def test_the_original_of_an_object_with_an_unknown_key_is_kept_as_text(
+    known: dict[str, str], count: int
+) -> None:
+    data = msgspec.json.encode({**known, "x-new": {"a": "?"}}).replace(b"?", b"x\xc3") + b"\n"
+
+    found = convert(data * count, original=True)
+
+    assert found.rejects == []
+    for each in found.bodies:
+        assert each["event.original"] == data.decode("utf-8", "backslashreplace").rstrip()
+        assert "x\\xc3" in each["aws.cloudfront.other"]["x-new"]
+
+
 def test_columns_of_another_log_are_unknown_and_harm_nobody() -> None:
     for row in field_table():
         if row.realtime and row.column not in rows_by_column("standard"):

@@ -87,7 +87,7 @@ class Page:
         """Return all documents, and for those that could not be made what is known of why."""
         rows: Sequence[list[str]] = self.batch.rows
         if not self.batch.plain:
-            rows = [self._readable(row) for row in rows]
+            rows = [self._readable(index) for index in range(len(rows))]
         failed: dict[int, Failure] = {}
         documents = self.conversion.run(
             rows,
@@ -101,10 +101,13 @@ class Page:
 
     def document(self, index: int) -> tuple[Document | None, Failure | None]:
         """Return the document of the record at *index*, or why it could not be converted."""
-        return self.document_of(index, self._readable(self.batch.rows[index]))
+        return self.document_of(index, self._readable(index))
 
-    def _readable(self, row: list[str]) -> list[str]:
-        return row if self.batch.plain or "".join(row).isascii() else _UNREADABLE
+    def _readable(self, index: int) -> list[str]:
+        """Return a row, if it and its line are plain: there is more in JSON than columns."""
+        row, line = self.batch.rows[index], self.batch.lines[index]
+        is_plain = self.batch.plain or ("".join(row).isascii() and line.isascii())
+        return row if is_plain else _UNREADABLE
 
     def document_of(self, index: int, row: list[str]) -> tuple[Document | None, Failure | None]:
         """Return the document of the record at *index* with the columns of *row*, or why not."""
