@@ -142,7 +142,7 @@ def test_each_bad_object_has_its_end_and_none_is_in_the_way(  # noqa: PLR0915 - 
             lines[3],
         ]
     )
-    json_log = bucket.put(gzipped(b'{"date": "2026-01-15"}'))
+    json_log = bucket.put(gzipped(b'{"message": "none of ours"}'))
     deleted = bucket.put(whole)
     bucket.s3.delete_object(Bucket=bucket.name, Key=deleted)
     bucket.s3.put_object(Bucket=other, Key="logs/E1EXAMPLE.2026-01-15-20.abcdef01.gz", Body=whole)
@@ -184,7 +184,7 @@ def test_each_bad_object_has_its_end_and_none_is_in_the_way(  # noqa: PLR0915 - 
     _assert_width(seen, bucket, width, lines)
     _assert_encoding(seen, bucket, encoding, lines)
     assert [(reason, raw) for reason, _, raw in seen.refused(json_log)] == [
-        ("foreign", b'{"date": "2026-01-15"}')
+        ("foreign", b'{"message": "none of ours"}')
     ]
     assert seen.ids(deleted) == []
     [(reason, place, raw)] = seen.refused(deleted)

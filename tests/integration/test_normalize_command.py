@@ -157,6 +157,7 @@ def test_refused_lines_go_to_the_rejects_file_with_place_reason_and_bytes(tmp_pa
     assert base64.b64decode(first.pop("raw")) == bad
     assert base64.b64decode(second.pop("raw")) == lines[2] + b"\textra"
     assert first.pop("time") <= second.pop("time")
+    assert first.pop("identity") == second.pop("identity")
     for letter, number, found in ((first, 4, 2), (second, 6, 34)):
         assert letter == {
             "reason": "columns",

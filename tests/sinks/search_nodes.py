@@ -30,6 +30,7 @@ MISSING_TYPES = {
 
 VALUES: dict[str, Any] = {
     "boolean": True,
+    "byte": 1,
     "date": "2026-11-20T10:00:00.123456Z",
     "double": 0.001,
     "flattened": {"accept": "*/*", "cookie": ["a=b", "c=d"], "x.y": "z"},

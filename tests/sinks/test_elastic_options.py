@@ -183,7 +183,8 @@ def test_check_names_the_product_and_missing_templates(server: ScriptedBulk) -> 
     sentence = check(options, CONTEXT)
 
     assert sentence.startswith(f"OpenSearch 2.19.4 at {server.url}; warning: no index template")
-    assert "logs-cloudfront.realtime (run 'cloudfront-ecs setup')" in sentence
+    assert "logs-cloudfront.realtime, " in sentence
+    assert sentence.endswith("logs-cloudfront.function (run 'cloudfront-ecs setup')")
     assert "logs-cloudfront.standard" not in sentence
 
 
