@@ -25,7 +25,6 @@ from cloudfront_ecs.decoders.lines import (
 )
 from cloudfront_ecs.decoders.parquet import MAGIC, ParquetDecoder, ParquetOptions
 from cloudfront_ecs.decoders.realtime import RealtimeDecoder, RealtimeOptions
-from cloudfront_ecs.decoders.rows import TAB
 from cloudfront_ecs.decoders.standard import (
     DELIMITER_DOC,
     FIELDS_LINE,
@@ -37,6 +36,7 @@ from cloudfront_ecs.errors import PayloadError, nearest
 from cloudfront_ecs.hookspecs import hookimpl
 from cloudfront_ecs.normalize.layouts import realtime_columns, rows_by_column
 from cloudfront_ecs.options import option
+from cloudfront_ecs.split_rows import TAB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -22,7 +22,7 @@ from cloudfront_ecs.decoders.lines import (
     message_blocks,
 )
 from cloudfront_ecs.decoders.objects import json_apart
-from cloudfront_ecs.decoders.rows import TAB, split_rows
+from cloudfront_ecs.decoders.rows import split_rows
 from cloudfront_ecs.decoders.standard import (
     DELIMITER_DOC,
     FIELDS_LINE,
@@ -33,6 +33,7 @@ from cloudfront_ecs.errors import nearest
 from cloudfront_ecs.hookspecs import hookimpl
 from cloudfront_ecs.normalize.layouts import rows_by_column
 from cloudfront_ecs.options import option
+from cloudfront_ecs.split_rows import TAB
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -14,8 +14,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from cloudfront_ecs.batches import Layout
-from cloudfront_ecs.decoders.rows import TAB, has_shape
+from cloudfront_ecs.decoders.rows import has_shape
 from cloudfront_ecs.normalize.layouts import legacy_columns
+from cloudfront_ecs.split_rows import TAB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

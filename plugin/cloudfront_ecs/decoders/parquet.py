@@ -25,12 +25,12 @@ import msgspec
 from cloudfront_ecs.adapters import DecoderSpec
 from cloudfront_ecs.batches import Layout, RecordBatch
 from cloudfront_ecs.decoders.lines import KEPT_BYTES, message_blocks, text_of
-from cloudfront_ecs.decoders.rows import TAB, TabRows
 from cloudfront_ecs.decoders.standard import MOST_COLUMNS
 from cloudfront_ecs.errors import ConfigError, PayloadError
 from cloudfront_ecs.hookspecs import hookimpl
 from cloudfront_ecs.normalize.layouts import rows_by_column
 from cloudfront_ecs.options import option
+from cloudfront_ecs.split_rows import TAB, TabRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -24,11 +24,12 @@ from cloudfront_ecs.decoders.lines import (
     line_blocks,
     message_blocks,
 )
-from cloudfront_ecs.decoders.rows import TAB, split_rows
+from cloudfront_ecs.decoders.rows import split_rows
 from cloudfront_ecs.errors import ConfigError
 from cloudfront_ecs.hookspecs import hookimpl
 from cloudfront_ecs.normalize.layouts import rows_by_column, standard_layout
 from cloudfront_ecs.options import option
+from cloudfront_ecs.split_rows import TAB
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cloudfront_ecs.decoders.rows import TabRows
+from cloudfront_ecs.split_rows import TabRows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
