@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import msgspec
@@ -15,6 +16,7 @@ from cloudfront_ecs.normalize.plan import words
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from cloudfront_ecs.batches import Layout
     from cloudfront_ecs.normalize.plan import Node, Plan
 
 CONSTANT = "k"
@@ -177,8 +179,7 @@ class Pieces:
 
     def _fixed_value(self, path: str) -> Any:
         """Return the value of a field or object that depends on nothing."""
-        [value] = values_of(replace(self._plan.layout, columns=()), [path], ())([], None)
-        return value
+        return _fixed_value(replace(self._plan.layout, columns=()), path)
 
     def _opens(self, struct: type[Any], prefix: str) -> bool:
         """Say whether the first member of an object is always there in usual records."""
@@ -241,6 +242,12 @@ class Pieces:
                 parts = []
                 chunks.append(parts)
         return " + ".join(f"f'{''.join(chunk)}'" for chunk in chunks if chunk)
+
+
+@lru_cache(maxsize=512)
+def _fixed_value(layout: Layout, path: str) -> Any:
+    [value] = values_of(layout, [path], ())([], None)
+    return value
 
 
 def _fixed(text: str) -> Piece:
