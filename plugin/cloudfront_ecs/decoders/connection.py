@@ -26,6 +26,8 @@ from cloudfront_ecs.decoders.rows import split_rows
 from cloudfront_ecs.decoders.standard import (
     DELIMITER_DOC,
     FIELDS_LINE,
+    JSON_AMONG_TEXT,
+    NO_HEADER,
     header_layout,
     require_delimiter,
 )
@@ -47,8 +49,6 @@ _OWN = frozenset({"eventTimestamp", "connectionId", "connectionStatus"})
 """Columns that no other log has."""
 
 _KEY = re.compile(r'"(\w+)"\s*:', re.ASCII)
-_NO_HEADER = "no #Fields line says what the columns are (give the decoder option 'fields')"
-_JSON = "JSON among W3C lines is not read, nor what follows it up to the next #Fields line"
 _W3C = "a W3C header among JSON lines is not read, nor what follows it"
 
 
@@ -143,7 +143,7 @@ class _Reader:
         if self._format == "json" and kind == "header":
             self._turned = _W3C
         elif self._format == "text" and kind == "json":
-            self._turned = _JSON
+            self._turned = JSON_AMONG_TEXT
         if kind == "header" and self._format == "text":
             yield from self._read_headers(block)
         elif self._turned:
@@ -151,7 +151,7 @@ class _Reader:
         elif self._format == "json":
             yield from object_batches(block, _LOG)
         elif self._layout is None:
-            yield block.refused("layout", _NO_HEADER)
+            yield block.refused("layout", NO_HEADER)
         else:
             yield from self._read_text(self._layout, block)
 

@@ -46,8 +46,10 @@ LONGEST_DELIMITER = 5
 FIELDS_LINE = re.compile(r"#\s*Fields(?::|\s|$)\s*(.*)", re.IGNORECASE | re.DOTALL)
 """The header line that names the columns; the group holds the names."""
 
-_NO_HEADER = "no #Fields line says what the columns are (give the decoder option 'fields')"
-_JSON = "JSON among W3C lines is not read, nor what follows it up to the next #Fields line"
+NO_HEADER = "no #Fields line says what the columns are (give the decoder option 'fields')"
+JSON_AMONG_TEXT = (
+    "JSON among W3C lines is not read, nor what follows it up to the next #Fields line"
+)
 
 DELIMITER_DOC = "What stands between two values (v2), 1 to 5 characters; default: a tab."
 
@@ -133,7 +135,7 @@ class _Reader:
         if fields:
             self._layout, problem = header_layout(fields[1], self._delimiter)
             self._headerless = False
-            self._refused = ("layout", _NO_HEADER) if problem else None
+            self._refused = ("layout", NO_HEADER) if problem else None
             if problem:
                 return block.refused("header", problem)
         return RecordBatch(NO_LAYOUT, [], [], (), skipped=1)
@@ -145,12 +147,12 @@ class _Reader:
             self._headerless = self._layout is not None
             before, block = _cut(block, at)
             if before.lines:
-                yield before.refused("layout", _NO_HEADER)
+                yield before.refused("layout", NO_HEADER)
         if self._refused is None and block.has_json:
             before, block = _cut(block, _first_json(block, self._delimiter))
             yield from self._split(before)
             if block.lines:
-                self._refused = ("foreign", _JSON)
+                self._refused = ("foreign", JSON_AMONG_TEXT)
         if self._refused is not None:
             yield block.refused(*self._refused)
         else:

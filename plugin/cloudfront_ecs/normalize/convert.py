@@ -86,6 +86,8 @@ __all__ = [
     "event_time",
     "flag",
     "forwarded",
+    "forwarded_address",
+    "forwarded_parts",
     "header_names",
     "headers",
     "headers_named",
@@ -157,7 +159,20 @@ def _canonical(value: str) -> str:
     return parsed.compressed
 
 
-_SEPARATOR = re.compile(r"(?:,|%2C|\\x20|%20|\s|\+)+", re.IGNORECASE)
+_SEPARATOR = re.compile(r"((?:,|%2C|\\x20|%20|\s|\+)+)", re.IGNORECASE)
+
+
+def forwarded_parts(value: str) -> list[str]:
+    """Return X-Forwarded-For cut up: parts at even places, what stands between at odd ones."""
+    return _SEPARATOR.split(value)
+
+
+def forwarded_address(part: str) -> str | None:
+    """Return the address in a part of X-Forwarded-For, or None where it is none."""
+    try:
+        return _canonical(_without_port(unquote_once(part)))
+    except ValueError:
+        return None
 
 
 NOT_ALL_ADDRESSES = "holds parts that are no addresses"
@@ -179,11 +194,12 @@ def forwarded(value: str) -> tuple[list[str] | None, str | None]:
         return None, None
     good: dict[str, str] = {}
     bad: list[str] = []
-    for part in filter(None, _SEPARATOR.split(value)):
-        try:
-            good.setdefault(_canonical(_without_port(unquote_once(part))), part)
-        except ValueError:
+    for part in filter(None, forwarded_parts(value)[::2]):
+        address = forwarded_address(part)
+        if address is None:
             bad.append(part)
+        else:
+            good.setdefault(address, part)
     if bad:
         readable = ",".join(good.values()) or "-"
         raise PartlyReadError(NOT_ALL_ADDRESSES, value, readable, ",".join(bad))

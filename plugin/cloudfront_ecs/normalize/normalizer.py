@@ -78,8 +78,8 @@ class Normalizer:
         if builder is not None:
             shared = self._shared(batch.layout.log)
             return builder(batch, self._keys.of(batch), shared, original=self._original)
-        unknown = not rows_by_column(batch.layout.log).keys() >= set(batch.layout.columns)
-        if unknown and len(batch.lines) < WRITTEN_FROM:
+        known = rows_by_column(batch.layout.log).keys()
+        if len(batch.lines) < WRITTEN_FROM and not known >= set(batch.layout.columns):
             return self._normalize_apart(batch)
         try:
             conversion = self._conversion(batch)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from cloudfront_ecs.normalize import convert
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from cloudfront_ecs.transforms.privacy_text import Change
 
 FORWARDED_FOR = "aws.cloudfront.forwarded_for"
-_PART = re.compile(r"((?:,|%2C|\\x20|%20|\s|\+)+)", re.IGNORECASE)
 
 
 def address_effect(rule: PrivacyRule, change: Change) -> Callable[[Any, Work], None]:
@@ -43,8 +41,8 @@ def address_effect(rule: PrivacyRule, change: Change) -> Callable[[Any, Work], N
                 if isinstance(item, str):
                     found[item] = short[item] if truncates else change(item)
         text = value_at(body, path_of(FORWARDED_FOR)) if FORWARDED_FOR in names else None
-        for part in _PART.split(text)[::2] if isinstance(text, str) else ():
-            address = _address(part)
+        for part in convert.forwarded_parts(text)[::2] if isinstance(text, str) else ():
+            address = convert.forwarded_address(part)
             if address is not None:
                 found[address] = short[address] if truncates else change(address)
         for path, takes_text in fields:
@@ -64,14 +62,6 @@ def _short(address: str) -> str | None:
     return None if canonical(address) is None else truncated(address)
 
 
-def _address(part: str) -> str | None:
-    try:
-        found = convert.forwarded(part)[0]
-    except ValueError:
-        return None
-    return found[0] if found else None
-
-
 def _put_new(body: Any, path: tuple[str, ...], found: dict[str, str | None], *, keep: bool) -> None:
     held = value_at(body, path)
     if isinstance(held, list):
@@ -84,10 +74,10 @@ def _put_new(body: Any, path: tuple[str, ...], found: dict[str, str | None], *, 
 
 def _forwarded(text: str, found: dict[str, str | None]) -> str:
     """Return X-Forwarded-For with new addresses; what is none may be anything, so it goes."""
-    parts = _PART.split(text)
+    parts = convert.forwarded_parts(text)
     for index in range(0, len(parts), 2):
         if parts[index]:
-            address = _address(parts[index])
+            address = convert.forwarded_address(parts[index])
             parts[index] = (found.get(address) if address else None) or REDACTED
     return "".join(parts)
 

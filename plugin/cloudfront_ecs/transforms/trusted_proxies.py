@@ -7,7 +7,6 @@ address that is not trusted is the client.  ``source`` stays the peer of CloudFr
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
@@ -90,9 +89,6 @@ class TrustedProxies:
         return any(mapped in network for network in self._networks)
 
 
-_SEPARATOR = re.compile(r"(?:,|%2C|\\x20|%20|\s|\+)+", re.IGNORECASE)
-
-
 def _hops(body: EcsDocument) -> list[str | None]:
     """Return every address of X-Forwarded-For in order, None for what is no address.
 
@@ -102,15 +98,7 @@ def _hops(body: EcsDocument) -> list[str | None]:
     text = cloudfront.forwarded_for if cloudfront else None
     if text is None:
         return list(body.network.forwarded_ip or ()) if body.network else []
-    return [_address(part) for part in _SEPARATOR.split(text) if part]
-
-
-def _address(part: str) -> str | None:
-    try:
-        found = convert.forwarded(part)[0]
-    except ValueError:
-        return None
-    return found[0] if found else None
+    return [convert.forwarded_address(part) for part in convert.forwarded_parts(text)[::2] if part]
 
 
 def _put_client(body: EcsDocument, address: str) -> None:
