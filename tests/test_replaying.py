@@ -24,7 +24,7 @@ from cloudfront_ecs.demo.render import in_order, realtime_line, standard_line
 from cloudfront_ecs.demo.traffic import requests
 from cloudfront_ecs.encoding import json_line
 from cloudfront_ecs.errors import SinkBlockedError, StateError
-from cloudfront_ecs.normalize.aws_fields import AwsS3, Kinesis, S3Bucket, S3Object
+from cloudfront_ecs.normalize.documents.aws_fields import AwsS3, Kinesis, S3Bucket, S3Object
 from cloudfront_ecs.pipeline import RunSettings
 from cloudfront_ecs.plugins import BUILT_IN, Plugins, importlib
 from cloudfront_ecs.replaying import Choice, Replay, Replayed, alone

@@ -15,7 +15,7 @@ from cloudfront_ecs.decoders.auto import AutoDecoder, AutoOptions
 from cloudfront_ecs.delivery.dead_letters import DeadLetter, DeadLetters, letter_files
 from cloudfront_ecs.delivery.kept_letters import LetterFile
 from cloudfront_ecs.encoding import json_line
-from cloudfront_ecs.normalize.aws_fields import Kinesis
+from cloudfront_ecs.normalize.documents.aws_fields import Kinesis
 from cloudfront_ecs.replayed_letters import LetterConversion, LetterDecoder
 from cloudfront_ecs.sources.dead_letters import LetterSource
 from normalize.golden import LOGS, bytes_of, decoder_of, name_of

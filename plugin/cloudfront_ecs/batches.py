@@ -11,7 +11,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from cloudfront_ecs.normalize.aws_fields import AwsS3, Kinesis
+    from cloudfront_ecs.normalize.documents.aws_fields import AwsS3, Kinesis
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +220,7 @@ class Document(msgspec.Struct, gc=False):
 
     @property
     def body(self) -> Any:
-        """A Struct of ``cloudfront_ecs.normalize.ecs``, or a plain dict."""
+        """A Struct of ``cloudfront_ecs.normalize.documents.ecs``, or a plain dict."""
         page = self.page
         if self.text is not None and page is not None:
             self.opened = page.body(self.index)  # first: another sink's thread may look

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from cloudfront_ecs.adapters import Decoder, Transform
     from cloudfront_ecs.batches import Document, Layout, Payload, RecordBatch
+    from cloudfront_ecs.normalize.compiling.plan import Completion
     from cloudfront_ecs.normalize.normalized import NormalizedBatch
-    from cloudfront_ecs.normalize.plan import Completion
 
 
 @dataclass(slots=True)

@@ -15,11 +15,11 @@ import msgspec
 
 from cloudfront_ecs.conversion import Conversion
 from cloudfront_ecs.errors import CloudFrontEcsError
-from cloudfront_ecs.normalize import convert
-from cloudfront_ecs.normalize.as_logged import NOT_UTF8, escaped
 from cloudfront_ecs.normalize.builders import BUILDERS
 from cloudfront_ecs.normalize.layouts import rows_by_column
 from cloudfront_ecs.normalize.normalizer import Normalizer
+from cloudfront_ecs.normalize.rebuilding.as_logged import NOT_UTF8, escaped
+from cloudfront_ecs.normalize.values import convert
 from cloudfront_ecs.resources import field_table
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ class FieldRow:
         realtime: Position among the 71 columns of real-time records, from 1, or None.
         legacy: Position in standard (legacy) files, from 1, or None.
         v2: ``default``, ``optional``, ``undocumented`` or empty, for standard logging v2.
-        conversion: The name of the conversion in ``cloudfront_ecs.normalize.convert``.
+        conversion: The name of the conversion in ``cloudfront_ecs.normalize.values.convert``.
         unit: Unit of the logged value.
         targets: ECS fields with their mapping types.
         since: When the column appeared, as exactly as is known.

@@ -10,7 +10,7 @@ import pytest
 from cloudfront_ecs import Layout, Origin
 from cloudfront_ecs.decoders.layout_history import LayoutHistory, stream_of
 from cloudfront_ecs.errors import StateError
-from cloudfront_ecs.normalize.aws_fields import AwsS3, Kinesis, S3Bucket
+from cloudfront_ecs.normalize.documents.aws_fields import AwsS3, Kinesis, S3Bucket
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,7 +22,7 @@ from cloudfront_ecs.delivery.dead_letters import DeadLetter
 from cloudfront_ecs.demo.columns import ORIGINAL_COLUMNS, REALTIME_COLUMNS
 from cloudfront_ecs.demo.render import in_order, realtime_line
 from cloudfront_ecs.demo.traffic import requests
-from cloudfront_ecs.normalize.aws_fields import Kinesis
+from cloudfront_ecs.normalize.documents.aws_fields import Kinesis
 from normalize.converting import Outcome, collect
 from servers.cloudfront import ARN, CloudFront, cloudfront
 

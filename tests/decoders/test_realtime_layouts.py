@@ -17,7 +17,7 @@ from cloudfront_ecs.decoders.realtime_options import LayoutOptions
 from cloudfront_ecs.demo.columns import REALTIME_COLUMNS
 from cloudfront_ecs.demo.render import in_order, realtime_line
 from cloudfront_ecs.demo.traffic import requests
-from cloudfront_ecs.normalize.aws_fields import Kinesis
+from cloudfront_ecs.normalize.documents.aws_fields import Kinesis
 from normalize.converting import line
 
 if TYPE_CHECKING:

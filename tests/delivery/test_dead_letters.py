@@ -15,7 +15,7 @@ from cloudfront_ecs import Document, Layout, Origin, Receipt, RecordBatch, Rejec
 from cloudfront_ecs.conversion import Trace
 from cloudfront_ecs.delivery.batching import Batch, PayloadProgress, Share
 from cloudfront_ecs.delivery.dead_letters import DeadLetter, DeadLetters, place_of
-from cloudfront_ecs.normalize.aws_fields import AwsS3, Kinesis, S3Bucket, S3Object
+from cloudfront_ecs.normalize.documents.aws_fields import AwsS3, Kinesis, S3Bucket, S3Object
 
 if TYPE_CHECKING:
     from pathlib import Path

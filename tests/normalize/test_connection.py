@@ -13,8 +13,8 @@ from cloudfront_ecs import Origin, Payload, Receipt
 from cloudfront_ecs.adapters import AdapterContext
 from cloudfront_ecs.conversion import Conversion
 from cloudfront_ecs.decoders.connection import ConnectionDecoder, ConnectionOptions
-from cloudfront_ecs.normalize import convert as conversions
 from cloudfront_ecs.normalize.layouts import rows_by_column
+from cloudfront_ecs.normalize.values import convert as conversions
 from cloudfront_ecs.plugins import load_plugins
 from normalize.converting import Outcome, collect, convert, header, line
 

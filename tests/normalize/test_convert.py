@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudfront_ecs.normalize import convert
 from cloudfront_ecs.normalize.memo import Memo
+from cloudfront_ecs.normalize.values import convert
 
 
 @given(st.text())

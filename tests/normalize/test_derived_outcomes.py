@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cloudfront_ecs.normalize.outcomes import verdict, words
+from cloudfront_ecs.normalize.values.outcomes import verdict, words
 from normalize.converting import realtime, standard
 
 CLOUDFRONT = "aws.cloudfront."

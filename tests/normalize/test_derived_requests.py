@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cloudfront_ecs.normalize.bots import KINDS, bot_class
-from cloudfront_ecs.normalize.probes import MARKS, PATHS, path_flags, request_flags
+from cloudfront_ecs.normalize.values.bots import KINDS, bot_class
+from cloudfront_ecs.normalize.values.probes import MARKS, PATHS, path_flags, request_flags
 from normalize.converting import realtime, standard
 
 PROBES = {

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cloudfront_ecs.normalize.ecs import EcsDocument
-from cloudfront_ecs.normalize.public_suffix import domains
-from cloudfront_ecs.normalize.referrers import referrer_domain
+from cloudfront_ecs.normalize.documents.ecs import EcsDocument
+from cloudfront_ecs.normalize.values.public_suffix import domains
+from cloudfront_ecs.normalize.values.referrers import referrer_domain
 from normalize.converting import realtime, standard
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from cloudfront_ecs.normalize.ecs import EcsDocument
-from cloudfront_ecs.normalize.field_paths import (
+from cloudfront_ecs.normalize.documents.ecs import EcsDocument
+from cloudfront_ecs.normalize.documents.field_paths import (
     field_type,
     field_types,
     path_of,

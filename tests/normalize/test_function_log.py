@@ -12,9 +12,9 @@ from cloudfront_ecs.adapters import AdapterContext
 from cloudfront_ecs.batches import Message, RecordBatch
 from cloudfront_ecs.conversion import Conversion
 from cloudfront_ecs.decoders.functions import FunctionsDecoder, FunctionsOptions
-from cloudfront_ecs.normalize.ecs import EcsDocument
+from cloudfront_ecs.normalize.compiling.payload_constants import Constants, constants
+from cloudfront_ecs.normalize.documents.ecs import EcsDocument
 from cloudfront_ecs.normalize.function_log import LAYOUT, Written, function_documents
-from cloudfront_ecs.normalize.payload_constants import Constants, constants
 from cloudfront_ecs.plugins import load_plugins
 from cloudfront_ecs.resources import field_table
 from normalize.converting import collect, convert, flat

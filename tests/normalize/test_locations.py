@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from cloudfront_ecs.normalize.locations import place, site
+from cloudfront_ecs.normalize.values.locations import place, site
 from cloudfront_ecs.resources import locations
 from normalize.converting import realtime, standard
 

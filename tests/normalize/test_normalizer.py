@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from cloudfront_ecs import Origin
 from cloudfront_ecs.batches import Layout
-from cloudfront_ecs.normalize.aws_fields import AwsS3, S3Bucket, S3Object
-from cloudfront_ecs.normalize.compile import compiled
+from cloudfront_ecs.normalize.compiling.compile import compiled
+from cloudfront_ecs.normalize.compiling.plan import Plan
+from cloudfront_ecs.normalize.documents.aws_fields import AwsS3, S3Bucket, S3Object
 from cloudfront_ecs.normalize.layouts import legacy_columns, realtime_columns, rows_by_column
-from cloudfront_ecs.normalize.plan import Plan
 from cloudfront_ecs.resources import field_table
 from normalize.converting import VALUES, Outcome, convert, flat, header, line, realtime, standard
 
@@ -469,7 +469,7 @@ def test_that_a_layout_tells_no_time_is_found_out_once(monkeypatch: pytest.Monke
             planned.append(layout)
             super().__init__(layout, **options)
 
-    monkeypatch.setattr("cloudfront_ecs.normalize.compile.Plan", Counted)
+    monkeypatch.setattr("cloudfront_ecs.normalize.compiling.compile.Plan", Counted)
     data = header(("c-ip", "x-undated")) + b"192.0.2.10\tx\n" * 40
 
     outcomes = [convert(data) for _ in range(3)]

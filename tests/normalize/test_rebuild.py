@@ -18,10 +18,10 @@ from cloudfront_ecs.decoders.rows import refitted
 from cloudfront_ecs.demo.columns import REALTIME_COLUMNS, STANDARD_COLUMNS
 from cloudfront_ecs.demo.render import realtime_line, standard_line
 from cloudfront_ecs.demo.traffic import requests
-from cloudfront_ecs.normalize import convert
 from cloudfront_ecs.normalize.layouts import legacy_columns, realtime_columns, rows_by_column
 from cloudfront_ecs.normalize.normalizer import Normalizer
-from cloudfront_ecs.normalize.rebuild import rebuilt
+from cloudfront_ecs.normalize.rebuilding.rebuild import rebuilt
+from cloudfront_ecs.normalize.values import convert
 from normalize.converting import VALUES
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 import pytest
 
-from cloudfront_ecs.normalize import convert, ecs
+from cloudfront_ecs.normalize.documents import ecs
 from cloudfront_ecs.normalize.layouts import legacy_columns, realtime_columns, rows_by_column
+from cloudfront_ecs.normalize.values import convert
 from cloudfront_ecs.resources import field_table
 from normalize.converting import VALUES, realtime, standard
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudfront_ecs.adapters import AdapterContext
 from cloudfront_ecs.batches import Document
-from cloudfront_ecs.normalize.ecs import DataStream, EcsDocument, Url
+from cloudfront_ecs.normalize.documents.ecs import DataStream, EcsDocument, Url
 from cloudfront_ecs.options import parse
 from cloudfront_ecs.sinks.elastic import ElasticOptions, ElasticSink, open_sink
 

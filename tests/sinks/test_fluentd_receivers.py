@@ -14,7 +14,7 @@ import pytest
 
 from cloudfront_ecs.batches import Document, WriteResult
 from cloudfront_ecs.errors import SinkBlockedError, SinkUnavailableError
-from cloudfront_ecs.normalize import ecs
+from cloudfront_ecs.normalize.documents import ecs
 from cloudfront_ecs.sinks.fluentd import check_sink, open_sink
 from servers.forward import HOSTNAME, Security
 from sinks.forward_parts import CONTEXT, fluentd_options

@@ -10,7 +10,7 @@ import pytest
 from fluent.sender import EventTime
 
 from cloudfront_ecs.batches import Document, Rejection
-from cloudfront_ecs.normalize import ecs
+from cloudfront_ecs.normalize.documents import ecs
 from cloudfront_ecs.options import Secret
 from cloudfront_ecs.sinks.forward import (
     Chunk,

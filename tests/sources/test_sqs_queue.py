@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cloudfront_ecs.errors import PayloadError, SourceError
-from cloudfront_ecs.normalize.aws_fields import AwsS3, S3Bucket, S3Object
+from cloudfront_ecs.normalize.documents.aws_fields import AwsS3, S3Bucket, S3Object
 from sources.s3_world import KEY, World, key, next_payload, read_all, record, text
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cloudfront_ecs.normalize.escapes import unquote_once
-from cloudfront_ecs.normalize.rebuild_texts import encoded
+from cloudfront_ecs.normalize.rebuilding.rebuild_texts import encoded
+from cloudfront_ecs.normalize.values.escapes import unquote_once
 from cloudfront_ecs.transforms.privacy_text import (
     REDACTED,
     changed_addresses,

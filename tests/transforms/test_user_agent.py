@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cloudfront_ecs.batches import Document
-from cloudfront_ecs.normalize.ecs import EcsDocument, Url, UserAgent
+from cloudfront_ecs.normalize.documents.ecs import EcsDocument, Url, UserAgent
 from cloudfront_ecs.transforms.user_agent import UserAgentTransform
 from normalize.converting import flat, standard
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from cloudfront_ecs.batches import Layout, RecordBatch, RejectedLine
 from cloudfront_ecs.decoders.lines import line_of
-from cloudfront_ecs.normalize import convert
 from cloudfront_ecs.normalize.layouts import OLDEST_WIDTH, rows_by_column
+from cloudfront_ecs.normalize.values import convert
 from cloudfront_ecs.split_rows import TAB, SplitRows, TabRows
 
 if TYPE_CHECKING:

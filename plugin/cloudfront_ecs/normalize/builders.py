@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cloudfront_ecs.batches import RecordBatch
+    from cloudfront_ecs.normalize.compiling.payload_constants import Constants
     from cloudfront_ecs.normalize.normalized import NormalizedBatch
-    from cloudfront_ecs.normalize.payload_constants import Constants
 
 
 class Builder(Protocol):

@@ -13,10 +13,11 @@ import msgspec
 
 from cloudfront_ecs.batches import Layout, RejectedLine
 from cloudfront_ecs.decoders.layout_shapes import SHAPES, another_layout
-from cloudfront_ecs.normalize import convert, ecs
-from cloudfront_ecs.normalize.as_logged import NOT_UTF8, keep_as_logged
+from cloudfront_ecs.normalize.documents import ecs
 from cloudfront_ecs.normalize.layouts import rows_by_column
 from cloudfront_ecs.normalize.normalized import refused
+from cloudfront_ecs.normalize.rebuilding.as_logged import NOT_UTF8, keep_as_logged
+from cloudfront_ecs.normalize.values import convert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

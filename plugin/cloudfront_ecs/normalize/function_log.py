@@ -12,20 +12,20 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from cloudfront_ecs.batches import Document, Layout
-from cloudfront_ecs.normalize import aws_fields, ecs
-from cloudfront_ecs.normalize.as_logged import escaped
-from cloudfront_ecs.normalize.connection_values import event_time
+from cloudfront_ecs.normalize.compiling.shared import VENDOR
+from cloudfront_ecs.normalize.documents import aws_fields, ecs
+from cloudfront_ecs.normalize.documents.object import Object
 from cloudfront_ecs.normalize.identity import TIME_PREFIX
 from cloudfront_ecs.normalize.normalized import NormalizedBatch
-from cloudfront_ecs.normalize.object import Object
-from cloudfront_ecs.normalize.shared import VENDOR
+from cloudfront_ecs.normalize.rebuilding.as_logged import escaped
+from cloudfront_ecs.normalize.values.connection_values import event_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cloudfront_ecs.batches import RecordBatch
-    from cloudfront_ecs.normalize.moments import Moment
-    from cloudfront_ecs.normalize.payload_constants import Constants
+    from cloudfront_ecs.normalize.compiling.payload_constants import Constants
+    from cloudfront_ecs.normalize.values.moments import Moment
 
 DATASET = "cloudfront.function"
 

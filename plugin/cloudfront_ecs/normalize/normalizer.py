@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cloudfront_ecs.batches import RejectedLine
-from cloudfront_ecs.normalize import convert
 from cloudfront_ecs.normalize.builders import BUILDERS
 from cloudfront_ecs.normalize.careful import (
     add_error,
@@ -15,24 +14,25 @@ from cloudfront_ecs.normalize.careful import (
     converted_carefully,
     refusal,
 )
-from cloudfront_ecs.normalize.compile import compiled
+from cloudfront_ecs.normalize.compiling.compile import compiled
+from cloudfront_ecs.normalize.compiling.json_rows import quotable_rows
+from cloudfront_ecs.normalize.compiling.json_text import written
+from cloudfront_ecs.normalize.compiling.payload_constants import constants
 from cloudfront_ecs.normalize.identity import RecordKeys
-from cloudfront_ecs.normalize.json_rows import quotable_rows
-from cloudfront_ecs.normalize.json_text import written
 from cloudfront_ecs.normalize.layouts import rows_by_column
 from cloudfront_ecs.normalize.normalized import NormalizedBatch
 from cloudfront_ecs.normalize.pages import Page, failure_of
-from cloudfront_ecs.normalize.payload_constants import constants
+from cloudfront_ecs.normalize.values import convert
 from cloudfront_ecs.resources import ACCESS_LOGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cloudfront_ecs.batches import Document, Layout, Origin, RecordBatch
-    from cloudfront_ecs.normalize.compile import Compiled
+    from cloudfront_ecs.normalize.compiling.compile import Compiled
+    from cloudfront_ecs.normalize.compiling.payload_constants import Constants
+    from cloudfront_ecs.normalize.compiling.plan import Completion
     from cloudfront_ecs.normalize.pages import Failure
-    from cloudfront_ecs.normalize.payload_constants import Constants
-    from cloudfront_ecs.normalize.plan import Completion
 
 WRITTEN_FROM = 16
 """Records of a batch from which on a function that writes text is worth its making."""

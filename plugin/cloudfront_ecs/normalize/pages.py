@@ -6,14 +6,14 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from cloudfront_ecs.normalize import convert
+from cloudfront_ecs.normalize.values import convert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cloudfront_ecs.batches import Document, RecordBatch
-    from cloudfront_ecs.normalize.compile import Compiled
-    from cloudfront_ecs.normalize.payload_constants import Constants
+    from cloudfront_ecs.normalize.compiling.compile import Compiled
+    from cloudfront_ecs.normalize.compiling.payload_constants import Constants
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from cloudfront_ecs.batches import Rejection
 from cloudfront_ecs.encoding import json_line
 from cloudfront_ecs.errors import SinkBlockedError, SinkUnavailableError
 from cloudfront_ecs.hookspecs import hookimpl
-from cloudfront_ecs.normalize.ecs import DataStream
+from cloudfront_ecs.normalize.documents.ecs import DataStream
 from cloudfront_ecs.setup.install import install
 from cloudfront_ecs.setup.templates import DATASETS
 from cloudfront_ecs.sinks.bulk import (

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudfront_ecs.batches import Message, Origin, Payload, Receipt
 from cloudfront_ecs.delivery.kept_letters import Verdict
-from cloudfront_ecs.normalize.aws_fields import AwsS3, Kinesis, S3Bucket, S3Object
+from cloudfront_ecs.normalize.documents.aws_fields import AwsS3, Kinesis, S3Bucket, S3Object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cloudfront_ecs.batches import Origin, Payload, Receipt
 from cloudfront_ecs.errors import SourceError, StateError
-from cloudfront_ecs.normalize.aws_fields import Kinesis
+from cloudfront_ecs.normalize.documents.aws_fields import Kinesis
 from cloudfront_ecs.sources.background import Background
 from cloudfront_ecs.sources.kinesis_shards import Pace, ShardBook, ShardReader
 from cloudfront_ecs.sources.kinesis_stream import ARN, Page, Trouble, trouble

@@ -29,7 +29,7 @@ from urllib3.exceptions import HTTPError as TransportError
 
 from cloudfront_ecs.batches import Origin
 from cloudfront_ecs.errors import CloudFrontEcsError, PayloadError, SourceError
-from cloudfront_ecs.normalize.aws_fields import AwsS3, S3Bucket, S3Object
+from cloudfront_ecs.normalize.documents.aws_fields import AwsS3, S3Bucket, S3Object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,7 +16,7 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 from cloudfront_ecs.errors import ConfigError, nearest
-from cloudfront_ecs.normalize.field_paths import field_type, path_of, seen, value_at
+from cloudfront_ecs.normalize.documents.field_paths import field_type, path_of, seen, value_at
 from cloudfront_ecs.options import toml_type
 from cloudfront_ecs.transforms.condition_values import NUMBERS, comparable, text, unlike
 

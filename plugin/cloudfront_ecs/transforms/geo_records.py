@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cloudfront_ecs.normalize.ecs import AutonomousSystem, Geo, Organization
+from cloudfront_ecs.normalize.documents.ecs import AutonomousSystem, Geo, Organization
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

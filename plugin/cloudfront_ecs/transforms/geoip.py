@@ -15,7 +15,7 @@ import msgspec
 from cloudfront_ecs.adapters import TransformSpec
 from cloudfront_ecs.errors import ConfigError
 from cloudfront_ecs.hookspecs import hookimpl
-from cloudfront_ecs.normalize.ecs import EcsDocument
+from cloudfront_ecs.normalize.documents.ecs import EcsDocument
 from cloudfront_ecs.normalize.memo import Memo
 from cloudfront_ecs.options import option
 from cloudfront_ecs.transforms.geo_databases import Database, DatabaseError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from cloudfront_ecs.adapters import AdapterContext
     from cloudfront_ecs.batches import Document
-    from cloudfront_ecs.normalize.ecs import AutonomousSystem, Endpoint, Geo
+    from cloudfront_ecs.normalize.documents.ecs import AutonomousSystem, Endpoint, Geo
 
 _MOST_ADDRESSES = 65_536
 """Answers that are remembered: some 40 MB at worst, when every address is another place."""

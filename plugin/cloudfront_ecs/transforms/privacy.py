@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from cloudfront_ecs.adapters import TransformSpec
 from cloudfront_ecs.hookspecs import hookimpl
-from cloudfront_ecs.normalize.ecs import EcsDocument
-from cloudfront_ecs.normalize.field_paths import put, value_at
+from cloudfront_ecs.normalize.documents.ecs import EcsDocument
+from cloudfront_ecs.normalize.documents.field_paths import put, value_at
 from cloudfront_ecs.transforms.privacy_effects import effect_of
 from cloudfront_ecs.transforms.privacy_lines import cleaned_line
 from cloudfront_ecs.transforms.privacy_rules import PrivacyOptions

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cloudfront_ecs.normalize import convert
-from cloudfront_ecs.normalize.field_paths import path_of, put, value_at
+from cloudfront_ecs.normalize.documents.field_paths import path_of, put, value_at
 from cloudfront_ecs.normalize.memo import Memo
+from cloudfront_ecs.normalize.values import convert
 from cloudfront_ecs.transforms.privacy_rules import ADDRESSES, TEXT_ADDRESSES
 from cloudfront_ecs.transforms.privacy_text import REDACTED, canonical, truncated
 from cloudfront_ecs.transforms.privacy_work import Work, columns_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cloudfront_ecs.normalize.field_paths import path_of, put, value_at
+from cloudfront_ecs.normalize.documents.field_paths import path_of, put, value_at
 from cloudfront_ecs.transforms.privacy_rules import HEADERS
 from cloudfront_ecs.transforms.privacy_work import OTHER, Work, columns_of
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from cloudfront_ecs.normalize.field_paths import field_type, path_of, put, value_at
+from cloudfront_ecs.normalize.documents.field_paths import field_type, path_of, put, value_at
 from cloudfront_ecs.resources import field_table
 from cloudfront_ecs.transforms.privacy_addresses import address_effect
 from cloudfront_ecs.transforms.privacy_edits import (

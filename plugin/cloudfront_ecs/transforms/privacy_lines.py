@@ -10,9 +10,9 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from cloudfront_ecs.normalize.escapes import headers, unquote_once
-from cloudfront_ecs.normalize.plain import PartlyReadError
-from cloudfront_ecs.normalize.rebuild_texts import ABSENT, encoded
+from cloudfront_ecs.normalize.rebuilding.rebuild_texts import ABSENT, encoded
+from cloudfront_ecs.normalize.values.escapes import headers, unquote_once
+from cloudfront_ecs.normalize.values.plain import PartlyReadError
 from cloudfront_ecs.transforms.privacy_text import decoded, holds, in_encoded
 from cloudfront_ecs.transforms.privacy_work import (
     changed_texts,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from cloudfront_ecs.errors import nearest
-from cloudfront_ecs.normalize.field_paths import field_type
+from cloudfront_ecs.normalize.documents.field_paths import field_type
 from cloudfront_ecs.options import Secret, option
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from fnmatch import translate
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING
 
-from cloudfront_ecs.normalize.escapes import unquote_once
+from cloudfront_ecs.normalize.values.escapes import unquote_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from cloudfront_ecs.batches import Layout
-from cloudfront_ecs.normalize.ecs import EcsDocument
-from cloudfront_ecs.normalize.escapes import unquote_once
-from cloudfront_ecs.normalize.field_paths import field_types, path_of, put, value_at
-from cloudfront_ecs.normalize.rebuild import rebuilt
+from cloudfront_ecs.normalize.documents.ecs import EcsDocument
+from cloudfront_ecs.normalize.documents.field_paths import field_types, path_of, put, value_at
+from cloudfront_ecs.normalize.rebuilding.rebuild import rebuilt
+from cloudfront_ecs.normalize.values.escapes import unquote_once
 from cloudfront_ecs.resources import ACCESS_LOGS, field_table
 from cloudfront_ecs.transforms.privacy_rules import COOKIES, HEADERS, NEXT_OBJECT, QUERY, URLS
 from cloudfront_ecs.transforms.privacy_text import (
@@ -26,7 +26,7 @@ from cloudfront_ecs.transforms.privacy_text import (
 )
 
 if TYPE_CHECKING:
-    from cloudfront_ecs.normalize.field_paths import Path
+    from cloudfront_ecs.normalize.documents.field_paths import Path
     from cloudfront_ecs.transforms.privacy_text import Change
 
 Edit = Callable[[str], str]

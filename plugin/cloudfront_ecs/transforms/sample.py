@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudfront_ecs.adapters import TransformSpec
 from cloudfront_ecs.hookspecs import hookimpl
-from cloudfront_ecs.normalize.field_paths import field_type, path_of, put, seen, value_at
+from cloudfront_ecs.normalize.documents.field_paths import field_type, path_of, put, seen, value_at
 from cloudfront_ecs.options import option
 from cloudfront_ecs.transforms.conditions import compiled_condition
 

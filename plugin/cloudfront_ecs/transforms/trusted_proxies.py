@@ -15,10 +15,10 @@ import msgspec
 
 from cloudfront_ecs.adapters import TransformSpec
 from cloudfront_ecs.hookspecs import hookimpl
-from cloudfront_ecs.normalize import convert
-from cloudfront_ecs.normalize.ecs import EcsDocument, Endpoint, Related
-from cloudfront_ecs.normalize.field_paths import seen
+from cloudfront_ecs.normalize.documents.ecs import EcsDocument, Endpoint, Related
+from cloudfront_ecs.normalize.documents.field_paths import seen
 from cloudfront_ecs.normalize.memo import Memo
+from cloudfront_ecs.normalize.values import convert
 from cloudfront_ecs.options import option
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from ua_parser.regex import Resolver
 
 from cloudfront_ecs.adapters import NoOptions, TransformSpec
 from cloudfront_ecs.hookspecs import hookimpl
-from cloudfront_ecs.normalize.ecs import Device, EcsDocument, OperatingSystem, UserAgent
+from cloudfront_ecs.normalize.compiling.plan import Completion
+from cloudfront_ecs.normalize.documents.ecs import Device, EcsDocument, OperatingSystem, UserAgent
 from cloudfront_ecs.normalize.memo import Memo
-from cloudfront_ecs.normalize.plan import Completion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cloudfront_ecs.normalize import convert, ecs
 from cloudfront_ecs.normalize.api.flattened import flattened
 from cloudfront_ecs.normalize.api.identities import Caller, caller, unknown_parts
 from cloudfront_ecs.normalize.api.operations import Operation, operation
 from cloudfront_ecs.normalize.api.parts import flag_at, list_at, object_at, text_at, unique
 from cloudfront_ecs.normalize.api.subjects import Subject, subject
-from cloudfront_ecs.normalize.cloudtrail_fields import CloudTrail, Flattened, Resources
+from cloudfront_ecs.normalize.documents import ecs
+from cloudfront_ecs.normalize.documents.cloudtrail_fields import CloudTrail, Flattened, Resources
+from cloudfront_ecs.normalize.values import convert
 
 if TYPE_CHECKING:
     from cloudfront_ecs.normalize.api.parts import Json

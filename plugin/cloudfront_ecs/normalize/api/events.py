@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from cloudfront_ecs.batches import Document
-from cloudfront_ecs.normalize import aws_fields, convert, ecs
 from cloudfront_ecs.normalize.api.calls import Call, cloudtrail
 from cloudfront_ecs.normalize.api.configurations import configuration
 from cloudfront_ecs.normalize.api.operations import CHANGING
@@ -19,16 +18,18 @@ from cloudfront_ecs.normalize.api.parts import number_at, text_at, texts_at, uni
 from cloudfront_ecs.normalize.api.risks import risks
 from cloudfront_ecs.normalize.api.sentences import sentence
 from cloudfront_ecs.normalize.api.subjects import hosts, origin_hosts
-from cloudfront_ecs.normalize.cloudtrail_fields import Change, Invalidation
-from cloudfront_ecs.normalize.connection_values import event_time
+from cloudfront_ecs.normalize.documents import aws_fields, ecs
+from cloudfront_ecs.normalize.documents.cloudtrail_fields import Change, Invalidation
 from cloudfront_ecs.normalize.identity import TIME_PREFIX
 from cloudfront_ecs.normalize.normalized import NormalizedBatch, refused
+from cloudfront_ecs.normalize.values import convert
+from cloudfront_ecs.normalize.values.connection_values import event_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cloudfront_ecs.batches import RecordBatch, RejectedLine
-    from cloudfront_ecs.normalize.payload_constants import Constants
+    from cloudfront_ecs.normalize.compiling.payload_constants import Constants
 
 DATASET = "cloudfront.api"
 

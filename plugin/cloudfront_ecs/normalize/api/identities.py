@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from cloudfront_ecs.normalize import convert, ecs
 from cloudfront_ecs.normalize.api.parts import flag_at, object_at, part, text_at, unique
-from cloudfront_ecs.normalize.cloudtrail_fields import (
+from cloudfront_ecs.normalize.documents import ecs
+from cloudfront_ecs.normalize.documents.cloudtrail_fields import (
     OnBehalfOf,
     SessionContext,
     SessionIssuer,
     UserIdentity,
 )
+from cloudfront_ecs.normalize.values import convert
 
 if TYPE_CHECKING:
     from cloudfront_ecs.normalize.api.parts import Json

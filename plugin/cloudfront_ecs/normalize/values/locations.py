@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from cloudfront_ecs.normalize.ecs import Place
-from cloudfront_ecs.normalize.plain import text
+from cloudfront_ecs.normalize.documents.ecs import Place
+from cloudfront_ecs.normalize.values.plain import text
 from cloudfront_ecs.resources import locations
 
 _CODE = re.compile(r"([A-Z]{3})(?![A-Za-z])")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from cloudfront_ecs.normalize.plain import absent
+from cloudfront_ecs.normalize.values.plain import absent
 
 KINDS = {
     "scanner": (

@@ -12,15 +12,15 @@ import re
 from ipaddress import IPv6Address, ip_address
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
-from cloudfront_ecs.normalize.bots import bot_class
-from cloudfront_ecs.normalize.connection_values import (
+from cloudfront_ecs.normalize.values.bots import bot_class
+from cloudfront_ecs.normalize.values.connection_values import (
     connection_status,
     event_time,
     milliseconds,
     serial_number,
     validity,
 )
-from cloudfront_ecs.normalize.escapes import (
+from cloudfront_ecs.normalize.values.escapes import (
     ONCE_SINCE,
     agent,
     decoded,
@@ -35,9 +35,9 @@ from cloudfront_ecs.normalize.escapes import (
     quoted,
     unquote_once,
 )
-from cloudfront_ecs.normalize.hosts import host, port
-from cloudfront_ecs.normalize.locations import site
-from cloudfront_ecs.normalize.moments import (
+from cloudfront_ecs.normalize.values.hosts import host, port
+from cloudfront_ecs.normalize.values.locations import site
+from cloudfront_ecs.normalize.values.moments import (
     FRACTION,
     SECOND,
     UndatedError,
@@ -50,8 +50,8 @@ from cloudfront_ecs.normalize.moments import (
     seconds,
     time,
 )
-from cloudfront_ecs.normalize.outcomes import status, verdict
-from cloudfront_ecs.normalize.plain import (
+from cloudfront_ecs.normalize.values.outcomes import status, verdict
+from cloudfront_ecs.normalize.values.plain import (
     LARGEST,
     PartlyReadError,
     absent,
@@ -59,9 +59,9 @@ from cloudfront_ecs.normalize.plain import (
     text,
     unknown,
 )
-from cloudfront_ecs.normalize.probes import path_flags, request_flags
-from cloudfront_ecs.normalize.public_suffix import domains
-from cloudfront_ecs.normalize.referrers import referrer_domain
+from cloudfront_ecs.normalize.values.probes import path_flags, request_flags
+from cloudfront_ecs.normalize.values.public_suffix import domains
+from cloudfront_ecs.normalize.values.referrers import referrer_domain
 
 __all__ = [
     "FRACTION",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from socket import AF_INET6, inet_pton
 
-from cloudfront_ecs.normalize.escapes import unquote_once
-from cloudfront_ecs.normalize.plain import absent, integer
+from cloudfront_ecs.normalize.values.escapes import unquote_once
+from cloudfront_ecs.normalize.values.plain import absent, integer
 
 _MAX_PORT = 65_535
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import msgspec
 
-from cloudfront_ecs.normalize import ecs
-from cloudfront_ecs.normalize.compile import values_of
-from cloudfront_ecs.normalize.plan import words
+from cloudfront_ecs.normalize.compiling.compile import values_of
+from cloudfront_ecs.normalize.compiling.plan import words
+from cloudfront_ecs.normalize.documents import ecs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cloudfront_ecs.batches import Layout
-    from cloudfront_ecs.normalize.plan import Node, Plan
+    from cloudfront_ecs.normalize.compiling.plan import Node, Plan
 
 CONSTANT = "k"
 """Owner of pieces that are the same in all documents of a payload; groups are numbers."""

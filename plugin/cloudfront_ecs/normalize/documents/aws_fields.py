@@ -5,12 +5,12 @@ The names are this project's and Elastic's; every leaf stands in ``mappings/fiel
 
 from __future__ import annotations
 
-from cloudfront_ecs.normalize.cloudtrail_fields import (  # noqa: TC001 - msgspec reads them
+from cloudfront_ecs.normalize.documents.cloudtrail_fields import (  # noqa: TC001 - msgspec reads them
     Change,
     CloudTrail,
     Invalidation,
 )
-from cloudfront_ecs.normalize.object import Object
+from cloudfront_ecs.normalize.documents.object import Object
 
 
 class S3Bucket(Object, frozen=True):

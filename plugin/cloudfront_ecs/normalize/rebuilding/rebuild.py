@@ -20,10 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from cloudfront_ecs.normalize.as_logged import FORWARDED_FOR, NOT_UTF8, unescaped
-from cloudfront_ecs.normalize.escapes import ONCE_SINCE, old_agent, path, unquote_once
 from cloudfront_ecs.normalize.layouts import rows_by_column
-from cloudfront_ecs.normalize.rebuild_texts import (
+from cloudfront_ecs.normalize.rebuilding.as_logged import FORWARDED_FOR, NOT_UTF8, unescaped
+from cloudfront_ecs.normalize.rebuilding.rebuild_texts import (
     ABSENT,
     encoded,
     encoded_cut,
@@ -33,12 +32,13 @@ from cloudfront_ecs.normalize.rebuild_texts import (
     seconds_text,
     token_text,
 )
+from cloudfront_ecs.normalize.values.escapes import ONCE_SINCE, old_agent, path, unquote_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cloudfront_ecs.batches import Layout
-    from cloudfront_ecs.normalize.ecs import EcsDocument
+    from cloudfront_ecs.normalize.documents.ecs import EcsDocument
 
 _QUOTED = ("content-id", "next-object-request", "next-range-request", "session-id")
 """CMCD keys whose values are strings, so in quotes (CTA-5004); others are tokens."""

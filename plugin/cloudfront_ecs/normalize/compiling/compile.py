@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from cloudfront_ecs.normalize import convert, ecs
-from cloudfront_ecs.normalize.plan import PAYLOAD, Plan, words
+from cloudfront_ecs.normalize.compiling.plan import PAYLOAD, Plan, words
+from cloudfront_ecs.normalize.documents import ecs
+from cloudfront_ecs.normalize.values import convert
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cloudfront_ecs.batches import Document, Layout
-    from cloudfront_ecs.normalize.plan import Completion
+    from cloudfront_ecs.normalize.compiling.plan import Completion
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,19 +19,24 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from cloudfront_ecs.normalize import convert
-from cloudfront_ecs.normalize.compile import defined, payload_constants, unpacked, values_of
-from cloudfront_ecs.normalize.json_pieces import CONSTANT, Pieces, UnusualError, span_text
+from cloudfront_ecs.normalize.compiling.compile import (
+    defined,
+    payload_constants,
+    unpacked,
+    values_of,
+)
+from cloudfront_ecs.normalize.compiling.json_pieces import CONSTANT, Pieces, UnusualError, span_text
+from cloudfront_ecs.normalize.compiling.plan import CONVERSIONS, MEMOS, Plan
 from cloudfront_ecs.normalize.memo import Memo
-from cloudfront_ecs.normalize.plan import CONVERSIONS, MEMOS, Plan
+from cloudfront_ecs.normalize.values import convert
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cloudfront_ecs.batches import Document, Layout
-    from cloudfront_ecs.normalize.json_pieces import Span
-    from cloudfront_ecs.normalize.payload_constants import Constants
-    from cloudfront_ecs.normalize.plan import Completion
+    from cloudfront_ecs.normalize.compiling.json_pieces import Span
+    from cloudfront_ecs.normalize.compiling.payload_constants import Constants
+    from cloudfront_ecs.normalize.compiling.plan import Completion
 
 GROUPS = (
     ("cs-protocol", "ssl-protocol", "ssl-cipher", "cs-protocol-version"),

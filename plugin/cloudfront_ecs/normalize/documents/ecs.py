@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import msgspec
 
-from cloudfront_ecs.normalize.aws_fields import Aws  # noqa: TC001 - msgspec reads the annotations
-from cloudfront_ecs.normalize.object import Object
+from cloudfront_ecs.normalize.documents.aws_fields import Aws  # noqa: TC001 - msgspec reads the annotations
+from cloudfront_ecs.normalize.documents.object import Object
 
 
 class Geo(Object, frozen=True):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from datetime import date as calendar_date
 
 from cloudfront_ecs.normalize.memo import Memo
-from cloudfront_ecs.normalize.plain import absent, integer
+from cloudfront_ecs.normalize.values.plain import absent, integer
 
 _YEAR_10000 = 253_402_300_800
 _BILLION = 1_000_000_000

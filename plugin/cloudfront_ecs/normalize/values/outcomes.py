@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from cloudfront_ecs.normalize.plain import integer, text
+from cloudfront_ecs.normalize.values.plain import integer, text
 
 _FORBIDDEN = 403
 _CLIENT_ERROR, _SERVER_ERROR, _MAX_STATUS = 400, 500, 999

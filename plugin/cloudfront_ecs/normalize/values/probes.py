@@ -13,7 +13,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from cloudfront_ecs.normalize.plain import absent
+from cloudfront_ecs.normalize.values.plain import absent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

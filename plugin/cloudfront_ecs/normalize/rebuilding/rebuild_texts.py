@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from cloudfront_ecs.normalize.escapes import unquote_once
+from cloudfront_ecs.normalize.values.escapes import unquote_once
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

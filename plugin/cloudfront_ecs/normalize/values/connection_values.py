@@ -10,14 +10,14 @@ import re
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from cloudfront_ecs.normalize.moments import (
+from cloudfront_ecs.normalize.values.moments import (
     Moment,
     UndatedError,
     epoch_milliseconds,
     instant,
     moment,
 )
-from cloudfront_ecs.normalize.plain import absent
+from cloudfront_ecs.normalize.values.plain import absent
 
 _MILLION = 1_000_000
 _LAST_NS = 253_402_300_799_999_999_999

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cloudfront_ecs.normalize.object import Object
+from cloudfront_ecs.normalize.documents.object import Object
 
 
 class SessionIssuer(Object, frozen=True):

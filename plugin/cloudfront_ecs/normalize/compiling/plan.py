@@ -14,13 +14,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, get_args, get_type_
 import msgspec
 
 from cloudfront_ecs.batches import Document
-from cloudfront_ecs.normalize import convert, ecs
+from cloudfront_ecs.normalize.compiling.recipes import (
+    COMPOSED,
+    CONSTANTS,
+    FIELDS,
+    PLAIN,
+    STATEMENTS,
+)
+from cloudfront_ecs.normalize.compiling.shared import VENDOR, Shared, shared_objects
+from cloudfront_ecs.normalize.documents import ecs
+from cloudfront_ecs.normalize.documents.object import Object
 from cloudfront_ecs.normalize.identity import TIME_PREFIX
 from cloudfront_ecs.normalize.layouts import rows_by_column
 from cloudfront_ecs.normalize.memo import Memo
-from cloudfront_ecs.normalize.object import Object
-from cloudfront_ecs.normalize.recipes import COMPOSED, CONSTANTS, FIELDS, PLAIN, STATEMENTS
-from cloudfront_ecs.normalize.shared import VENDOR, Shared, shared_objects
+from cloudfront_ecs.normalize.values import convert
 from cloudfront_ecs.resources import logs_named
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from cloudfront_ecs.normalize import aws_fields, ecs
-from cloudfront_ecs.normalize.plain import LONGEST_KEPT
+from cloudfront_ecs.normalize.documents import aws_fields, ecs
+from cloudfront_ecs.normalize.values.plain import LONGEST_KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

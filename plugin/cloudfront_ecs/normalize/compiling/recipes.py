@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cloudfront_ecs.normalize.plain import LARGEST
+from cloudfront_ecs.normalize.values.plain import LARGEST
 
 PLAIN = {
     "text": "({0} if {0} != '-' and {0} else None)",

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from cloudfront_ecs.normalize import ecs
+from cloudfront_ecs.normalize.documents import ecs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cloudfront_ecs.batches import Origin
-    from cloudfront_ecs.normalize.aws_fields import AwsS3
+    from cloudfront_ecs.normalize.documents.aws_fields import AwsS3
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from cloudfront_ecs.errors import nearest
-from cloudfront_ecs.normalize.ecs import EcsDocument
+from cloudfront_ecs.normalize.documents.ecs import EcsDocument
 from cloudfront_ecs.resources import field_table
 
 if TYPE_CHECKING:

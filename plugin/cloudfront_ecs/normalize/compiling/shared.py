@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from cloudfront_ecs.normalize import convert, ecs
+from cloudfront_ecs.normalize.documents import ecs
 from cloudfront_ecs.normalize.layouts import rows_by_column
-from cloudfront_ecs.normalize.locations import place
+from cloudfront_ecs.normalize.values import convert
+from cloudfront_ecs.normalize.values.locations import place
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, unquote_to_bytes
 
 from cloudfront_ecs.normalize.memo import Memo
-from cloudfront_ecs.normalize.plain import PartlyReadError, absent
+from cloudfront_ecs.normalize.values.plain import PartlyReadError, absent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,1 @@
+"""Documents: the ECS classes, and the way to a field by its name."""

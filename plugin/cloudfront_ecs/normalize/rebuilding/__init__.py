@@ -1,0 +1,1 @@
+"""The way back: from a document to the texts of its columns."""

@@ -1,0 +1,1 @@
+"""Values: the text of a column becomes a number, a moment, a name."""
