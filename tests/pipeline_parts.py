@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cloudfront_ecs import Origin, Payload, Receipt, WriteResult, hookimpl
 from cloudfront_ecs.config import BatchOptions
 from cloudfront_ecs.conversion import Conversion
-from cloudfront_ecs.decoders.realtime import RealtimeDecoder, RealtimeOptions
+from cloudfront_ecs.decoders.realtime.decoder import RealtimeDecoder, RealtimeOptions
 from cloudfront_ecs.delivery.dead_letters import DeadLetters
 from cloudfront_ecs.pipeline import Pipeline, PipelineParts, RunSettings
 from cloudfront_ecs.plugins import Plugins

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudfront_ecs.adapters import AdapterContext
-from cloudfront_ecs.decoders.layout_history import FILE as LAYOUTS
+from cloudfront_ecs.decoders.realtime.history import FILE as LAYOUTS
 from cloudfront_ecs.delivery.accounting import Accounts
 from cloudfront_ecs.delivery.dead_letters import DeadLetter
 from cloudfront_ecs.delivery.kept_letters import KeptLetter, LetterFile

@@ -12,7 +12,7 @@ from corpora import columns_file
 from timing import Timing, arguments
 
 from cloudfront_ecs import Message, Origin, Payload, Receipt
-from cloudfront_ecs.decoders.realtime import RealtimeDecoder, RealtimeOptions
+from cloudfront_ecs.decoders.realtime.decoder import RealtimeDecoder, RealtimeOptions
 from cloudfront_ecs.transforms.user_agent import UserAgentTransform
 
 if TYPE_CHECKING:

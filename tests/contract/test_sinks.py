@@ -10,7 +10,7 @@ import pytest
 
 from cloudfront_ecs import Origin, Payload, Receipt
 from cloudfront_ecs.conversion import Conversion
-from cloudfront_ecs.decoders.realtime import RealtimeDecoder, RealtimeOptions
+from cloudfront_ecs.decoders.realtime.decoder import RealtimeDecoder, RealtimeOptions
 from cloudfront_ecs.errors import SinkUnavailableError
 from contract.configured import closed_port, kinds, opened
 from pipeline_parts import FIELDS, lines

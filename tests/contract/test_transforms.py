@@ -8,7 +8,7 @@ import pytest
 
 from cloudfront_ecs import Document, Origin, Payload, Receipt
 from cloudfront_ecs.conversion import Conversion
-from cloudfront_ecs.decoders.realtime import RealtimeDecoder, RealtimeOptions
+from cloudfront_ecs.decoders.realtime.decoder import RealtimeDecoder, RealtimeOptions
 from cloudfront_ecs.normalize.layouts import realtime_columns
 from contract.configured import closed_port, kinds, opened
 

@@ -17,7 +17,7 @@ from cloudfront_ecs.batches import Message
 from cloudfront_ecs.conversion import Conversion
 from cloudfront_ecs.decoders.auto import AutoDecoder, AutoOptions
 from cloudfront_ecs.decoders.inflate import PIECE, inflate, inflated_messages
-from cloudfront_ecs.decoders.realtime import RealtimeDecoder, RealtimeOptions
+from cloudfront_ecs.decoders.realtime.decoder import RealtimeDecoder, RealtimeOptions
 from cloudfront_ecs.decoders.standard import StandardDecoder, StandardOptions
 from cloudfront_ecs.errors import PayloadError
 from normalize.converting import VALUES, collect, convert, header, line

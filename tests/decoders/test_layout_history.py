@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cloudfront_ecs import Layout, Origin
-from cloudfront_ecs.decoders.layout_history import LayoutHistory, stream_of
+from cloudfront_ecs.decoders.realtime.history import LayoutHistory, stream_of
 from cloudfront_ecs.errors import StateError
 from cloudfront_ecs.normalize.documents.aws_fields import AwsS3, Kinesis, S3Bucket
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloudfront_ecs.decoders.layout_inference import MOST_LINES, InferredLayout, infer
+from cloudfront_ecs.decoders.realtime.inference import MOST_LINES, InferredLayout, infer
 from cloudfront_ecs.demo.columns import ORIGINAL_COLUMNS, REALTIME_COLUMNS
 from cloudfront_ecs.demo.render import in_order, realtime_line
 from cloudfront_ecs.demo.traffic import requests

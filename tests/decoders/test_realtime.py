@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from cloudfront_ecs import Origin, Payload, Receipt
 from cloudfront_ecs.batches import Message
 from cloudfront_ecs.conversion import Conversion
-from cloudfront_ecs.decoders.realtime import RealtimeDecoder, RealtimeOptions
+from cloudfront_ecs.decoders.realtime.decoder import RealtimeDecoder, RealtimeOptions
 from cloudfront_ecs.normalize.documents.aws_fields import Kinesis
 from cloudfront_ecs.normalize.layouts import realtime_columns
 from normalize.converting import Outcome, collect, convert, line, realtime

@@ -16,8 +16,8 @@ from cloudfront_ecs import Origin, Payload, Receipt
 from cloudfront_ecs.adapters import AdapterContext
 from cloudfront_ecs.batches import Message
 from cloudfront_ecs.conversion import Conversion
-from cloudfront_ecs.decoders.realtime import RealtimeDecoder, RealtimeOptions
-from cloudfront_ecs.decoders.realtime_options import LayoutOptions
+from cloudfront_ecs.decoders.realtime.decoder import RealtimeDecoder, RealtimeOptions
+from cloudfront_ecs.decoders.realtime.options import LayoutOptions
 from cloudfront_ecs.delivery.dead_letters import DeadLetter
 from cloudfront_ecs.demo.columns import ORIGINAL_COLUMNS, REALTIME_COLUMNS
 from cloudfront_ecs.demo.render import in_order, realtime_line

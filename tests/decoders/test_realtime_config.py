@@ -9,9 +9,9 @@ import pytest
 from cloudfront_ecs import Origin, Payload, Receipt
 from cloudfront_ecs.adapters import AdapterContext
 from cloudfront_ecs.conversion import Conversion
-from cloudfront_ecs.decoders.layout_history import LayoutHistory
-from cloudfront_ecs.decoders.realtime import RealtimeDecoder, RealtimeOptions
-from cloudfront_ecs.decoders.realtime_config import RealtimeConfig
+from cloudfront_ecs.decoders.realtime.config import RealtimeConfig
+from cloudfront_ecs.decoders.realtime.decoder import RealtimeDecoder, RealtimeOptions
+from cloudfront_ecs.decoders.realtime.history import LayoutHistory
 from cloudfront_ecs.errors import SourceError, StateError
 from cloudfront_ecs.options import parse
 from cloudfront_ecs.plugins import load_plugins

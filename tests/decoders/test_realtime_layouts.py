@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from cloudfront_ecs import Origin, Payload, Receipt
 from cloudfront_ecs.batches import Message
-from cloudfront_ecs.decoders.realtime import RealtimeDecoder, RealtimeOptions
-from cloudfront_ecs.decoders.realtime_options import LayoutOptions
+from cloudfront_ecs.decoders.realtime.decoder import RealtimeDecoder, RealtimeOptions
+from cloudfront_ecs.decoders.realtime.options import LayoutOptions
 from cloudfront_ecs.demo.columns import REALTIME_COLUMNS
 from cloudfront_ecs.demo.render import in_order, realtime_line
 from cloudfront_ecs.demo.traffic import requests

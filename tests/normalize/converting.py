@@ -10,7 +10,7 @@ import msgspec
 from cloudfront_ecs import Origin, Payload, Receipt
 from cloudfront_ecs.conversion import Conversion
 from cloudfront_ecs.decoders.auto import AutoDecoder, AutoOptions
-from cloudfront_ecs.decoders.realtime import RealtimeDecoder, RealtimeOptions
+from cloudfront_ecs.decoders.realtime.decoder import RealtimeDecoder, RealtimeOptions
 from cloudfront_ecs.encoding import json_line
 from cloudfront_ecs.normalize.layouts import legacy_columns
 from normalize import api_values

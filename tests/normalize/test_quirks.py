@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cloudfront_ecs.decoders.realtime import RealtimeDecoder, RealtimeOptions
+from cloudfront_ecs.decoders.realtime.decoder import RealtimeDecoder, RealtimeOptions
 from cloudfront_ecs.normalize.layouts import legacy_columns, realtime_columns
 from cloudfront_ecs.resources import field_table
 from cloudfront_ecs.sources.s3_notices import read_notice

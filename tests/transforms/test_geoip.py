@@ -11,7 +11,7 @@ from cloudfront_ecs.adapters import AdapterContext
 from cloudfront_ecs.batches import Document
 from cloudfront_ecs.errors import ConfigError
 from cloudfront_ecs.plugins import load_plugins
-from cloudfront_ecs.transforms.geo_databases import Database
+from cloudfront_ecs.transforms.geoip.databases import Database
 from transforms.places import BERLIN, CITIES, FLAT, LYON, SYSTEMS, write_database
 from transforms.transforming import applied, documents, opened, problems_of
 

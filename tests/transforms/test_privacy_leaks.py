@@ -13,7 +13,7 @@ import pytest
 
 from cloudfront_ecs import Origin, Payload, Receipt
 from cloudfront_ecs.conversion import Conversion
-from cloudfront_ecs.decoders.realtime import RealtimeDecoder, RealtimeOptions
+from cloudfront_ecs.decoders.realtime.decoder import RealtimeDecoder, RealtimeOptions
 from cloudfront_ecs.delivery.batching import Batch, PayloadProgress, Share
 from cloudfront_ecs.delivery.dead_letters import DeadLetter
 from cloudfront_ecs.normalize.layouts import realtime_columns

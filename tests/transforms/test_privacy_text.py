@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cloudfront_ecs.normalize.rebuilding.rebuild_texts import encoded
 from cloudfront_ecs.normalize.values.escapes import unquote_once
-from cloudfront_ecs.transforms.privacy_text import (
+from cloudfront_ecs.transforms.privacy.text import (
     REDACTED,
     changed_addresses,
     changed_cookies,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from cloudfront_ecs.adapters import AdapterContext
-from cloudfront_ecs.decoders.realtime import RealtimeDecoder, RealtimeOptions
+from cloudfront_ecs.decoders.realtime.decoder import RealtimeDecoder, RealtimeOptions
 from cloudfront_ecs.normalize.layouts import realtime_columns
 from cloudfront_ecs.options import parse
 from cloudfront_ecs.plugins import load_plugins

@@ -14,14 +14,14 @@ from rich.table import Table
 
 from cloudfront_ecs.cli.ending import FAILED, OK, tell
 from cloudfront_ecs.decoders.inflate import inflate
-from cloudfront_ecs.decoders.layout_inference import MOST_LINES, infer
 from cloudfront_ecs.decoders.lines import line_blocks
+from cloudfront_ecs.decoders.realtime.inference import MOST_LINES, infer
 from cloudfront_ecs.errors import PayloadError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cloudfront_ecs.decoders.layout_inference import InferredLayout
+    from cloudfront_ecs.decoders.realtime.inference import InferredLayout
 
 _CHUNK = 262_144
 _SHOWN = 4

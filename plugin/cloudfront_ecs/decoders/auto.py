@@ -24,7 +24,7 @@ from cloudfront_ecs.decoders.lines import (
     text_of,
 )
 from cloudfront_ecs.decoders.parquet import MAGIC, ParquetDecoder, ParquetOptions
-from cloudfront_ecs.decoders.realtime import RealtimeDecoder, RealtimeOptions
+from cloudfront_ecs.decoders.realtime.decoder import RealtimeDecoder, RealtimeOptions
 from cloudfront_ecs.decoders.standard import (
     DELIMITER_DOC,
     FIELDS_LINE,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cloudfront_ecs.batches import Layout, RejectedLine
-from cloudfront_ecs.decoders.layout_shapes import SHAPES, another_layout
+from cloudfront_ecs.decoders.realtime.shapes import SHAPES, another_layout
 from cloudfront_ecs.normalize.documents import ecs
 from cloudfront_ecs.normalize.layouts import rows_by_column
 from cloudfront_ecs.normalize.normalized import refused

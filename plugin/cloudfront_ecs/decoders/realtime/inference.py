@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cloudfront_ecs.decoders.layout_profiles import evidence, profiles
+from cloudfront_ecs.decoders.realtime.profiles import evidence, profiles
 from cloudfront_ecs.errors import PayloadError
 from cloudfront_ecs.normalize.layouts import realtime_columns
 

@@ -16,8 +16,8 @@ from cloudfront_ecs.normalize.documents.field_paths import field_types, path_of,
 from cloudfront_ecs.normalize.rebuilding.rebuild import rebuilt
 from cloudfront_ecs.normalize.values.escapes import unquote_once
 from cloudfront_ecs.resources import ACCESS_LOGS, field_table
-from cloudfront_ecs.transforms.privacy_rules import COOKIES, HEADERS, NEXT_OBJECT, QUERY, URLS
-from cloudfront_ecs.transforms.privacy_text import (
+from cloudfront_ecs.transforms.privacy.rules import COOKIES, HEADERS, NEXT_OBJECT, QUERY, URLS
+from cloudfront_ecs.transforms.privacy.text import (
     LEAST_SECRET,
     REDACTED,
     changed_addresses,
@@ -27,7 +27,7 @@ from cloudfront_ecs.transforms.privacy_text import (
 
 if TYPE_CHECKING:
     from cloudfront_ecs.normalize.documents.field_paths import Path
-    from cloudfront_ecs.transforms.privacy_text import Change
+    from cloudfront_ecs.transforms.privacy.text import Change
 
 Edit = Callable[[str], str]
 """Changes a text, encoded or not, and leaves its other bytes."""

@@ -15,10 +15,10 @@ from cloudfront_ecs.adapters import TransformSpec
 from cloudfront_ecs.hookspecs import hookimpl
 from cloudfront_ecs.normalize.documents.ecs import EcsDocument
 from cloudfront_ecs.normalize.documents.field_paths import put, value_at
-from cloudfront_ecs.transforms.privacy_effects import effect_of
-from cloudfront_ecs.transforms.privacy_lines import cleaned_line
-from cloudfront_ecs.transforms.privacy_rules import PrivacyOptions
-from cloudfront_ecs.transforms.privacy_work import ORIGINAL, Work
+from cloudfront_ecs.transforms.privacy.effects import effect_of
+from cloudfront_ecs.transforms.privacy.lines import cleaned_line
+from cloudfront_ecs.transforms.privacy.rules import PrivacyOptions
+from cloudfront_ecs.transforms.privacy.work import ORIGINAL, Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

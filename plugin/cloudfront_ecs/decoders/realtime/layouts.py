@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cloudfront_ecs.decoders.layout_shapes import (
+from cloudfront_ecs.decoders.realtime.shapes import (
     another_layout,
     line_shape,
     misshapen,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cloudfront_ecs.batches import Layout, RecordBatch, RejectedLine
-    from cloudfront_ecs.decoders.layout_history import KnownLayout
+    from cloudfront_ecs.decoders.realtime.history import KnownLayout
 
 
 @dataclass(frozen=True, slots=True)

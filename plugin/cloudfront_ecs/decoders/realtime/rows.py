@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloudfront_ecs.batches import RecordBatch, RejectedLine
-from cloudfront_ecs.decoders.layout_shapes import line_shape
 from cloudfront_ecs.decoders.lines import NO_LAYOUT
-from cloudfront_ecs.decoders.realtime_layouts import Misfit, foreign_texts
+from cloudfront_ecs.decoders.realtime.layouts import Misfit, foreign_texts
+from cloudfront_ecs.decoders.realtime.shapes import line_shape
 from cloudfront_ecs.decoders.rows import split_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from cloudfront_ecs.batches import Layout
-    from cloudfront_ecs.decoders.realtime_layouts import Choice, KnownLayouts
+    from cloudfront_ecs.decoders.realtime.layouts import Choice, KnownLayouts
 
 SAMPLED = 128
 """Of so many lines one is looked at as a whole, also where all is well."""

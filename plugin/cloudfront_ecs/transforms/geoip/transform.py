@@ -18,8 +18,8 @@ from cloudfront_ecs.hookspecs import hookimpl
 from cloudfront_ecs.normalize.documents.ecs import EcsDocument
 from cloudfront_ecs.normalize.memo import Memo
 from cloudfront_ecs.options import option
-from cloudfront_ecs.transforms.geo_databases import Database, DatabaseError
-from cloudfront_ecs.transforms.geo_records import autonomous_system_of, geo_of
+from cloudfront_ecs.transforms.geoip.databases import Database, DatabaseError
+from cloudfront_ecs.transforms.geoip.records import autonomous_system_of, geo_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 from cloudfront_ecs.normalize.documents.field_paths import path_of, put, value_at
 from cloudfront_ecs.normalize.memo import Memo
 from cloudfront_ecs.normalize.values import convert
-from cloudfront_ecs.transforms.privacy_rules import ADDRESSES, TEXT_ADDRESSES
-from cloudfront_ecs.transforms.privacy_text import REDACTED, canonical, truncated
-from cloudfront_ecs.transforms.privacy_work import Work, columns_of
+from cloudfront_ecs.transforms.privacy.rules import ADDRESSES, TEXT_ADDRESSES
+from cloudfront_ecs.transforms.privacy.text import REDACTED, canonical, truncated
+from cloudfront_ecs.transforms.privacy.work import Work, columns_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cloudfront_ecs.transforms.privacy_rules import PrivacyRule
-    from cloudfront_ecs.transforms.privacy_text import Change
+    from cloudfront_ecs.transforms.privacy.rules import PrivacyRule
+    from cloudfront_ecs.transforms.privacy.text import Change
 
 FORWARDED_FOR = "aws.cloudfront.forwarded_for"
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
-from cloudfront_ecs.decoders.layout_shapes import SHAPES, TYPICAL, shape
+from cloudfront_ecs.decoders.realtime.shapes import SHAPES, TYPICAL, shape
 from cloudfront_ecs.normalize.layouts import realtime_columns
 
 if TYPE_CHECKING:

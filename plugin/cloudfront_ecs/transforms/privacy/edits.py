@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cloudfront_ecs.normalize.documents.field_paths import path_of, put, value_at
-from cloudfront_ecs.transforms.privacy_rules import HEADERS
-from cloudfront_ecs.transforms.privacy_work import OTHER, Work, columns_of
+from cloudfront_ecs.transforms.privacy.rules import HEADERS
+from cloudfront_ecs.transforms.privacy.work import OTHER, Work, columns_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cloudfront_ecs.transforms.privacy_text import Change
-    from cloudfront_ecs.transforms.privacy_work import Edit
+    from cloudfront_ecs.transforms.privacy.text import Change
+    from cloudfront_ecs.transforms.privacy.work import Edit
 
 
 def follow(body: Any, path: tuple[str, ...], value: Any, new: Any) -> None:

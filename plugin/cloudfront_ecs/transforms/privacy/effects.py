@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from cloudfront_ecs.normalize.documents.field_paths import field_type, path_of, put, value_at
 from cloudfront_ecs.resources import field_table
-from cloudfront_ecs.transforms.privacy_addresses import address_effect
-from cloudfront_ecs.transforms.privacy_edits import (
+from cloudfront_ecs.transforms.privacy.addresses import address_effect
+from cloudfront_ecs.transforms.privacy.edits import (
     changed,
     edit_at,
     edit_field,
@@ -19,7 +19,7 @@ from cloudfront_ecs.transforms.privacy_edits import (
     forget_unread_headers,
     texts_in,
 )
-from cloudfront_ecs.transforms.privacy_rules import (
+from cloudfront_ecs.transforms.privacy.rules import (
     ADDRESSES,
     COOKIES,
     HEADERS,
@@ -27,14 +27,14 @@ from cloudfront_ecs.transforms.privacy_rules import (
     QUERY,
     URLS,
 )
-from cloudfront_ecs.transforms.privacy_text import (
+from cloudfront_ecs.transforms.privacy.text import (
     REDACTED,
     changed_cookies,
     changed_query,
     decoded,
     names_matching,
 )
-from cloudfront_ecs.transforms.privacy_work import (
+from cloudfront_ecs.transforms.privacy.work import (
     OTHER,
     Work,
     columns_of,
@@ -44,8 +44,8 @@ from cloudfront_ecs.transforms.privacy_work import (
 
 if TYPE_CHECKING:
     from cloudfront_ecs.options import Secret
-    from cloudfront_ecs.transforms.privacy_rules import PrivacyRule
-    from cloudfront_ecs.transforms.privacy_text import Change
+    from cloudfront_ecs.transforms.privacy.rules import PrivacyRule
+    from cloudfront_ecs.transforms.privacy.text import Change
 
 Effect = Callable[[Any, Work], None]
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from cloudfront_ecs.adapters import AdapterContext, DecoderSpec
 from cloudfront_ecs.batches import RecordBatch, RejectedLine
 from cloudfront_ecs.decoders.inflate import inflated_messages
-from cloudfront_ecs.decoders.layout_history import LayoutHistory, stream_of
 from cloudfront_ecs.decoders.lines import KEPT_BYTES, NO_LAYOUT, line_blocks, text_of
-from cloudfront_ecs.decoders.realtime_config import RealtimeConfig
-from cloudfront_ecs.decoders.realtime_layouts import KnownLayouts
-from cloudfront_ecs.decoders.realtime_options import RealtimeOptions
-from cloudfront_ecs.decoders.realtime_rows import StreamRows
+from cloudfront_ecs.decoders.realtime.config import RealtimeConfig
+from cloudfront_ecs.decoders.realtime.history import LayoutHistory, stream_of
+from cloudfront_ecs.decoders.realtime.layouts import KnownLayouts
+from cloudfront_ecs.decoders.realtime.options import RealtimeOptions
+from cloudfront_ecs.decoders.realtime.rows import StreamRows
 from cloudfront_ecs.hookspecs import hookimpl
 
 if TYPE_CHECKING:

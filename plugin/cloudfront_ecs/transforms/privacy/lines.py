@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from cloudfront_ecs.normalize.rebuilding.rebuild_texts import ABSENT, encoded
 from cloudfront_ecs.normalize.values.escapes import headers, unquote_once
 from cloudfront_ecs.normalize.values.plain import PartlyReadError
-from cloudfront_ecs.transforms.privacy_text import decoded, holds, in_encoded
-from cloudfront_ecs.transforms.privacy_work import (
+from cloudfront_ecs.transforms.privacy.text import decoded, holds, in_encoded
+from cloudfront_ecs.transforms.privacy.work import (
     changed_texts,
     cookie_texts,
     headers_key,
@@ -25,7 +25,7 @@ from cloudfront_ecs.transforms.privacy_work import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cloudfront_ecs.transforms.privacy_work import Work
+    from cloudfront_ecs.transforms.privacy.work import Work
 
 
 def cleaned_line(line: str, body: Any, work: Work) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from cloudfront_ecs import aws
 from cloudfront_ecs.batches import Layout
 from cloudfront_ecs.decoders.lines import MAX_LINE_BYTES
-from cloudfront_ecs.decoders.realtime_config import ARN
+from cloudfront_ecs.decoders.realtime.config import ARN
 from cloudfront_ecs.errors import ConfigError
 from cloudfront_ecs.normalize.layouts import realtime_layout
 from cloudfront_ecs.options import option

@@ -1,0 +1,1 @@
+"""Real-time logs: records without a header, whose layout changes behind their back."""

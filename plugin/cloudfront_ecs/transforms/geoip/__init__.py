@@ -1,0 +1,1 @@
+"""Places and networks of addresses, from databases that the user brings."""

@@ -1,0 +1,1 @@
+"""Privacy: what must not leave is dropped, masked, hashed, truncated or redacted."""
