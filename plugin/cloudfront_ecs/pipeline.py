@@ -16,6 +16,7 @@ from cloudfront_ecs.delivery.accounting import Accounts
 from cloudfront_ecs.delivery.batching import Batching, PayloadProgress
 from cloudfront_ecs.delivery.settling import LONGEST_WAIT, MOST_IN_FLIGHT, Settling
 from cloudfront_ecs.errors import SourceError
+from cloudfront_ecs.failpoints import reach
 from cloudfront_ecs.pipeline_parts import PipelineParts, RunSettings
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ class Pipeline:
         self._settling.open.append(progress)
         try:
             for part in self.parts.conversion.convert(payload):
+                reach("decoded")
                 self._settling.keep_rejects(progress, part)
                 self.accounts.converted(part)
                 for batch in self._batching.add(progress, part):
@@ -163,6 +165,7 @@ class Pipeline:
         if self._batching.due_in() is not None:
             self._settling.dispatch(self._batching.take())
         while self._settling.in_flight and time.monotonic() < deadline:
+            reach("draining")
             self._settling.settle_finished(
                 wait=min(LONGEST_WAIT, max(0.0, deadline - time.monotonic()))
             )

@@ -18,6 +18,7 @@ from cloudfront_ecs.cli.normalize import normalize
 from cloudfront_ecs.cli.replay import replay
 from cloudfront_ecs.cli.run import run
 from cloudfront_ecs.cli.setup import setup
+from cloudfront_ecs.failpoints import VARIABLE, choose
 
 
 @click.group(
@@ -49,6 +50,7 @@ def command(context: click.Context, log_format: str, log_level: str) -> None:
     if os.environ.get("NO_COLOR"):  # rich knows this by itself, click does not
         context.color = False
     set_up_logs(log_format, log_level)
+    choose(os.environ.get(VARIABLE, ""))
 
 
 for verb in (normalize, explain, run, replay, check, setup, adapters, demo, layout):

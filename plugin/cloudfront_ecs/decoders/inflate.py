@@ -9,6 +9,7 @@ from isal import isal_zlib
 
 from cloudfront_ecs.batches import RejectedLine
 from cloudfront_ecs.errors import PayloadError
+from cloudfront_ecs.failpoints import reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -69,6 +70,7 @@ def _members(data: bytes, incoming: Iterator[bytes]) -> Iterator[bytes]:
             member = isal_zlib.decompressobj(wbits=_GZIP)
         try:
             for piece in _pieces(member, data):
+                reach("inflating")
                 yield piece
                 last = piece
         except isal_zlib.error as error:  # type: ignore[misc]  # isal has no types

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from cloudfront_ecs.errors import StateError
+from cloudfront_ecs.failpoints import reach
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -155,6 +156,7 @@ class SqliteCheckpoints:
         try:
             with self._connection:
                 self._connection.executemany(_SAVE, rows)
+                reach("checkpoint_open")
         except sqlite3.Error as error:
             raise StateError(f"{self.path}: cannot be written: {error}") from error
 
@@ -212,7 +214,9 @@ def _create(path: Path) -> None:
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute(_CREATE)
         connection.commit()
+    reach("checkpoint_open")
     partial.rename(path)
+    reach("checkpoint_unsynced")
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -21,6 +21,7 @@ from cloudfront_ecs.errors import (
     SinkBlockedError,
     StateError,
 )
+from cloudfront_ecs.failpoints import reach
 
 if TYPE_CHECKING:
     import threading
@@ -90,6 +91,7 @@ class Settling:
 
     def dispatch(self, batch: Batch) -> None:
         """Offer a batch to every sink."""
+        reach("batched")
         batch.waiting_for = set(self.writers)
         batch.offered = time.monotonic()
         self.in_flight += 1
@@ -119,6 +121,7 @@ class Settling:
             return
         self.open.remove(progress)
         if progress.complete and not progress.failed:
+            reach("settling")
             self._parts.source.settle(progress.receipt)
         else:
             self._parts.source.release(progress.receipt)
@@ -161,6 +164,7 @@ class Settling:
                 if (self._settings.once and tired) or not backoff.wait():
                     raise StateError(f"dead letters cannot be stored: {error}") from error
             else:
+                reach("letter_written")
                 return
 
     def _lose_patience(self) -> None:

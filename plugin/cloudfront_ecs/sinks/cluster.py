@@ -27,6 +27,7 @@ from elastic_transport import (
 from isal import igzip
 
 from cloudfront_ecs.errors import ConfigError, SinkBlockedError, SinkUnavailableError
+from cloudfront_ecs.failpoints import chosen, sending
 from cloudfront_ecs.sinks.bulk import error_of
 
 if TYPE_CHECKING:
@@ -121,9 +122,15 @@ class Cluster:
             if compress:
                 headers["content-encoding"] = "gzip"
                 body = igzip.compress(body, 1)
+            if chosen():
+                headers["content-length"] = str(len(body))
         try:
             answer = self._transport.perform_request(
-                method, path, body=body, headers=headers, request_timeout=self._timeout
+                method,
+                path,
+                body=sending(body) if body is not None and chosen() else body,
+                headers=headers,
+                request_timeout=self._timeout,
             )
         except TransportError as error:
             raise SinkUnavailableError(f"{self._place}: {_reason(error)}") from error

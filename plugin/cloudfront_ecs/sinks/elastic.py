@@ -14,6 +14,7 @@ from cloudfront_ecs.adapters import SinkSpec
 from cloudfront_ecs.batches import Rejection
 from cloudfront_ecs.encoding import json_line
 from cloudfront_ecs.errors import SinkBlockedError, SinkUnavailableError
+from cloudfront_ecs.failpoints import reach
 from cloudfront_ecs.hookspecs import hookimpl
 from cloudfront_ecs.normalize.documents.ecs import DataStream
 from cloudfront_ecs.setup.install import install
@@ -83,6 +84,8 @@ class ElasticSink:
                 break
             queue.popleft()
             queue.extendleft(reversed(smaller))
+            if queue:
+                reach("half_counted")
         tally.retry.extend(one.document for request in queue for one in request)
         if tally.blocked is not None and not tally.settled:
             hint = _BLOCKED_HINTS.get(tally.blocked.status, "see the server's reason")
@@ -168,9 +171,11 @@ class ElasticSink:
         return plain
 
     def _bulk(self, body: bytes, *, compress: bool) -> Reply:
-        return self._cluster.call(
+        reply = self._cluster.call(
             "POST", BULK_PATH, body, content_type="application/x-ndjson", compress=compress
         )
+        reach("answered")
+        return reply
 
     def _count(self, request: Sequence[Prepared], reply: Reply, tally: Tally) -> None:
         try:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from cloudfront_ecs.adapters import SinkSpec
 from cloudfront_ecs.batches import WriteResult
 from cloudfront_ecs.errors import SinkBlockedError, SinkUnavailableError
+from cloudfront_ecs.failpoints import reach
 from cloudfront_ecs.hookspecs import hookimpl
 from cloudfront_ecs.sinks.fluentd_options import FluentdOptions, connection_terms
 from cloudfront_ecs.sinks.forward import Packer, acknowledged
@@ -110,11 +111,14 @@ class FluentdSink:
         assert connection is not None
         if self._require_ack:
             answer = connection.answer(timeout)
+            reach("answered")
             # Only the ack that is due will do: with any other one, nobody knows any more
             # which chunk an answer belongs to.
             if acknowledged(answer) != sent.in_flight[0].id:
                 raise SinkUnavailableError(f"{connection.server}: answer is not the ack expected")
         sent.acked += len(sent.in_flight.popleft().documents)
+        if sent.in_flight:
+            reach("half_counted")
         if not connection.keepalive:
             self.close()
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgpack
 
 from cloudfront_ecs.errors import SinkBlockedError, SinkUnavailableError
+from cloudfront_ecs.failpoints import sending
 from cloudfront_ecs.sinks.forward import ping, read_hello, read_pong
 
 if TYPE_CHECKING:
@@ -133,7 +134,8 @@ class Connection:
         """Give all of *message* to the kernel."""
         with self._errors_named("sending failed", f"took no more bytes within {timeout:g} s"):
             self._socket.settimeout(timeout)
-            self._socket.sendall(message)
+            for part in sending(message):
+                self._socket.sendall(part)
 
     def answer(self, timeout: float) -> object:
         """Return the next answer, its text as bytes, however it is cut into packets.

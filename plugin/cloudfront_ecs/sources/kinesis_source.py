@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cloudfront_ecs.batches import Origin, Payload, Receipt
 from cloudfront_ecs.errors import SourceError, StateError
+from cloudfront_ecs.failpoints import reach
 from cloudfront_ecs.normalize.documents.aws_fields import Kinesis
 from cloudfront_ecs.sources.background import Background
 from cloudfront_ecs.sources.kinesis_shards import Pace, ShardBook, ShardReader
@@ -137,6 +138,7 @@ class KinesisSource:
         if not self._unsaved or self._book is None:
             return
         self._book.save(self._unsaved)
+        reach("checkpointed")
         for shard_id, reader in self._unsaved.items():
             if reader.finished:
                 log.info("%s: the shard has ended and all of it is settled", reader.place)
@@ -217,6 +219,7 @@ class KinesisSource:
                 self._save()
         if not page.messages:
             return None
+        reach("received")
         receipt = Receipt(reader.shard.id, sequence)
         return Payload(receipt, _origin(self._book.stream, reader), messages=page.messages)
 

@@ -20,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cloudfront_ecs.batches import Payload, Receipt
 from cloudfront_ecs.errors import CloudFrontEcsError, PayloadError, SourceError
+from cloudfront_ecs.failpoints import reach
 from cloudfront_ecs.sources.s3_objects import StoredObject, s3_error
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ class S3Listing:
         self._settled.add(claim.stored.key, claim.stored.etag or "")
         try:
             self._settled.store()
+            reach("checkpointed")
         except SourceError as error:
             log.warning("%s", error)
 
@@ -190,6 +192,8 @@ class S3Listing:
             text = meaning.detail if isinstance(meaning, PayloadError) else str(meaning)
             raise SourceError(text) from error
         listed = answer.get("Contents", [])
+        if listed:
+            reach("received")
         more = bool(answer.get("IsTruncated")) and bool(listed)
         found = {item["Key"]: item for item in listed}
         known = self._settled.between(after, listed[-1]["Key"] if more else None)

@@ -29,6 +29,7 @@ from urllib3.exceptions import HTTPError as TransportError
 
 from cloudfront_ecs.batches import Origin
 from cloudfront_ecs.errors import CloudFrontEcsError, PayloadError, SourceError
+from cloudfront_ecs.failpoints import reach
 from cloudfront_ecs.normalize.documents.aws_fields import AwsS3, S3Bucket, S3Object
 
 if TYPE_CHECKING:
@@ -183,6 +184,7 @@ class S3Objects:
                 with closing(answer["Body"]) as body:
                     while piece := body.read(CHUNK):
                         done += len(piece)
+                        reach("downloading")
                         yield piece
                 if done >= whole:
                     return

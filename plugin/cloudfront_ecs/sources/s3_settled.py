@@ -10,6 +10,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from cloudfront_ecs.errors import SourceError, StateError
+from cloudfront_ecs.failpoints import reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -107,6 +108,7 @@ class SettledObjects:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 self._connection.executemany(statement, rows)
+                reach("checkpoint_open")
                 self._connection.execute("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from cloudfront_ecs.batches import Origin, Payload, Receipt
 from cloudfront_ecs.errors import PayloadError, SourceError
+from cloudfront_ecs.failpoints import reach
 from cloudfront_ecs.sources.background import Background
 from cloudfront_ecs.sources.s3_notices import read_notice
 
@@ -144,6 +145,8 @@ class SqsQueue:
                 return None
             if answer.error is not None:
                 raise answer.error
+            if answer.result:
+                reach("received")
             for message in answer.result:
                 self._empty_answers = 0
                 self._unpack(message)
@@ -276,6 +279,7 @@ class SqsQueue:
             self._delete(source.message)
 
     def _delete(self, message: QueueMessage) -> None:
+        reach("checkpointed")
         self._settled.pop(message.id, None)
         self._messages.delete(message)
 
