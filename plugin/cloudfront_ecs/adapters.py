@@ -6,10 +6,10 @@ Protocols, not base classes: an adapter needs no import from here to fit.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cloudfront_ecs.batches import Document, Payload, Receipt, RecordBatch, WriteResult
@@ -49,6 +49,22 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Store positions, give back what is in flight and disconnect.  Safe to call twice."""
+
+
+@runtime_checkable
+class Lagging(Protocol):
+    """A source that may know how far behind it is; optional."""
+
+    def lag(self) -> Mapping[str, float]:
+        """Return how many seconds the reading is behind the newest data, by partition.
+
+        0 where everything has been read; a partition of which nothing is known is left out.
+        Partitions are few and told apart by short names (a shard's id, or one name for a
+        whole queue), since each becomes a time series.
+
+        Called from other threads at any moment, also after ``close``: it answers at once from
+        what is known and asks nobody.
+        """
 
 
 class Decoder(Protocol):
