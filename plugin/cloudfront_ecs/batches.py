@@ -63,7 +63,8 @@ class Message(NamedTuple):
 
     Attributes:
         data: The bytes as they were put, decompressed.
-        position: The sequence number within the shard, in decimal.
+        position: The sequence number within the shard, in decimal; behind a colon the index
+            of the user record, where it was packed into the record with others.
         arrived: When the stream took it, epoch seconds, or None.
     """
 

@@ -17,9 +17,10 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.parsers import ResponseParserError
 
 from cloudfront_ecs.batches import Message
+from cloudfront_ecs.sources.kinesis_aggregates import record_position, user_messages
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 ARN = re.compile(
     r"arn:aws[\w-]*:kinesis:(?P<region>[\w-]+):(?P<account>\d{12})"
@@ -49,8 +50,8 @@ class Position(NamedTuple):
 
     @classmethod
     def after(cls, message: Message) -> Position:
-        """Return the position behind *message*."""
-        return cls("AFTER_SEQUENCE_NUMBER", message.position, message.arrived)
+        """Return the position behind the Kinesis record of *message*."""
+        return cls("AFTER_SEQUENCE_NUMBER", record_position(message.position), message.arrived)
 
     @classmethod
     def parse(cls, text: str, arrived: float | None = None) -> Position:
@@ -112,11 +113,12 @@ class StreamSummary:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The answer to one GetRecords call.
+    """The answer to one GetRecords call, or an event of a subscription.
 
     Attributes:
         messages: The records, in order; often none.
-        iterator: For the next call; None when a closed shard has been read to its end.
+        iterator: For the next call, or the sequence number behind which the next subscription
+            goes on; None when a closed shard has been read to its end.
         behind: How far the page is from the tip, seconds.  kinesalite always says 0.
         size: Bytes of data, which count against 2 MiB a second for each shard.
     """
@@ -176,13 +178,8 @@ class KinesisStream:
         """Read the next records; 10 MiB or *limit* records at most."""
         asked = {"StreamARN": self.stream} if ARN.fullmatch(self.stream) else {}
         answer = self.client.get_records(**asked, ShardIterator=iterator, Limit=limit)
-        messages = [_message(told) for told in answer["Records"]]
-        return Page(
-            messages,
-            answer.get("NextShardIterator") or None,
-            (answer.get("MillisBehindLatest") or 0) / 1000,
-            sum(len(message.data) for message in messages),
-        )
+        following = answer.get("NextShardIterator") or None
+        return page_of(answer["Records"], following, answer.get("MillisBehindLatest"))
 
     def _named(self) -> dict[str, str]:
         # Another account's stream can only be named by ARN; kinesalite knows only names.
@@ -196,10 +193,20 @@ def _shard(told: Mapping[str, Any]) -> Shard:
     return Shard(told["ShardId"], tuple(parent for parent in parents if parent), closed)
 
 
-def _message(told: Mapping[str, Any]) -> Message:
-    # PartitionKey is not read: with automatic distribution it is absent.
-    arrived = told.get("ApproximateArrivalTimestamp")
-    return Message(told["Data"], told["SequenceNumber"], arrived and arrived.timestamp())
+def page_of(
+    records: Iterable[Mapping[str, Any]], iterator: str | None, behind_millis: int | None
+) -> Page:
+    """Return records as GetRecords and SubscribeToShard tell them; aggregates are unpacked."""
+    messages: list[Message] = []
+    size = 0
+    for told in records:
+        # PartitionKey is not read: with automatic distribution it is absent.
+        data, arrived = told["Data"], told.get("ApproximateArrivalTimestamp")
+        size += len(data)
+        messages += user_messages(
+            Message(data, told["SequenceNumber"], arrived and arrived.timestamp())
+        )
+    return Page(messages, iterator, (behind_millis or 0) / 1000, size)
 
 
 def _server_time(answer: Mapping[str, Any]) -> float:
