@@ -284,6 +284,7 @@ class Settlement:
         outcomes: For each sink, how many documents ended how (``stored``, ``duplicate``,
             ``acked``, ``dead_lettered``).
         newest_ns: The newest ``@timestamp`` of the batch, nanoseconds since 1970.
+        sink_seconds: For each sink, from the moment the batch was handed over to its answer.
     """
 
     pipeline: str
@@ -291,6 +292,7 @@ class Settlement:
     seconds: float
     outcomes: Mapping[str, Mapping[str, int]]
     newest_ns: int = 0
+    sink_seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

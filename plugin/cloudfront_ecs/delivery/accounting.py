@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cloudfront_ecs.batches import RunSummary
@@ -17,12 +18,18 @@ if TYPE_CHECKING:
 
 
 class Accounts:
-    """Counts what one pipeline reads and how it ends; used by several threads."""
+    """Counts what one pipeline reads and how it ends; used by several threads.
+
+    Attributes:
+        summary: The books themselves; ``snapshot`` is for those who read along.
+        retried: For each sink, how often a document was offered again.
+    """
 
     def __init__(self, pipeline: str, sinks: Iterable[str]) -> None:
         """Begin with everything at zero."""
         self._lock = threading.Lock()
         self.summary = RunSummary(pipeline)
+        self.retried: Counter[str] = Counter()
         for sink in sinks:
             self.summary.sinks[sink] = Counter()
             self.summary.in_flight[sink] = 0
@@ -72,8 +79,24 @@ class Accounts:
             ended["acked"] += result.acked
             ended["dead_lettered"] += len(result.rejected)
             self.summary.in_flight[sink] -= offered - len(result.retry)
+            self.retried[sink] += len(result.retry)
             if result.rejected:
                 self.summary.reasons["rejected"] += len(result.rejected)
+
+    def refused(self, sink: str, offered: int) -> None:
+        """Count *offered* documents of which a sink took none now; they are offered again."""
+        with self._lock:
+            self.retried[sink] += offered
+
+    def snapshot(self) -> RunSummary:
+        """Return the books of one moment: they balance while several threads go on counting."""
+        with self._lock:
+            return replace(
+                self.summary,
+                in_flight=self.summary.in_flight.copy(),
+                reasons=self.summary.reasons.copy(),
+                sinks={sink: ended.copy() for sink, ended in self.summary.sinks.items()},
+            )
 
     def check(self) -> None:
         """Compare both sides of the equation for every sink.

@@ -65,6 +65,7 @@ class Batch:
         waiting_for: Sinks that have not finished it.
         failed: A sink has given it up; its payloads go back to the source.
         outcomes: For each sink, how many documents ended how.
+        seconds: For each sink, from *offered* to its answer.
         bytes: Characters of the lines its documents were made of.
         began: When the first document came in (monotonic clock).
         offered: When it was handed to the sinks (monotonic clock).
@@ -75,6 +76,7 @@ class Batch:
     waiting_for: set[str] = field(default_factory=set)
     failed: bool = False
     outcomes: dict[str, dict[str, int]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
     bytes: int = 0
     began: float = field(default_factory=time.monotonic)
     offered: float = 0.0

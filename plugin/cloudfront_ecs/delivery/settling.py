@@ -190,6 +190,7 @@ class Settling:
             ) from error
         batch = written.batch
         batch.outcomes[written.sink] = dict(written.outcomes)
+        batch.seconds[written.sink] = written.seconds
         batch.failed = batch.failed or not written.finished
         batch.waiting_for.discard(written.sink)
         if batch.waiting_for:
@@ -234,6 +235,7 @@ class Settling:
                 seconds=time.monotonic() - batch.offered,
                 outcomes=batch.outcomes,
                 newest_ns=newest,
+                sink_seconds=batch.seconds,
             )
         )
 

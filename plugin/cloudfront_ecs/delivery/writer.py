@@ -36,6 +36,7 @@ class Written:
         failure: The error that ended the writer, when it did not finish the batch; None
             with *finished* false means that it was told to give up.
         finished: Whether every document has found its end.
+        seconds: From the moment the batch was handed over.
     """
 
     sink: str
@@ -44,6 +45,7 @@ class Written:
     outcomes: Counter[str] = field(default_factory=Counter)
     failure: BaseException | None = None
     finished: bool = True
+    seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -114,7 +116,10 @@ class SinkWriter:
                 # Unreported, it would leave the pipeline waiting for ever.
                 log.exception("sink %s failed", self.name)
                 failure = error
-            self.done.put(Written(self.name, batch, tuple(rejected), outcomes, failure, finished))
+            took = time.monotonic() - batch.offered
+            self.done.put(
+                Written(self.name, batch, tuple(rejected), outcomes, failure, finished, took)
+            )
             if failure is not None:
                 return
 
@@ -130,6 +135,7 @@ class SinkWriter:
             try:
                 result = self.sink.write(pending)
             except SinkUnavailableError as error:
+                self.accounts.refused(self.name, len(pending))
                 self._refused(error)
                 if not backoff.wait(error.retry_after or 0.0):
                     return False
