@@ -93,5 +93,5 @@ def test_an_unknown_column_too_long_for_a_search_engine_is_named() -> None:
 
     [body] = convert(header(columns) + line(columns, VALUES | {"x-new": "x" * 40_000})).bodies
 
-    assert "aws.cloudfront.other" not in body
+    assert not [name for name in body if name.startswith("aws.")]
     assert body["error.message"].startswith("x-new: longer than 32000 bytes")

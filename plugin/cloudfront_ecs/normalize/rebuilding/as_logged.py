@@ -30,16 +30,17 @@ def keep_as_logged(document: Document, texts: Mapping[str, str]) -> None:
     """Put the *texts* of columns that were not or not wholly read into their document."""
     body = document.body
     assert isinstance(body, ecs.EcsDocument)
-    if not texts:
-        return
     kept = {column: escaped(text) for column, text in texts.items()}
+    forwarded_for = kept.pop(FORWARDED_FOR, None)
+    kept = _not_too_long(kept)
+    if not kept and forwarded_for is None:
+        return
     aws = body.aws or aws_fields.Aws()
     cloudfront = aws.cloudfront or aws_fields.CloudFront()
-    forwarded_for = kept.pop(FORWARDED_FOR, cloudfront.forwarded_for)
     cloudfront = msgspec.structs.replace(
         cloudfront,
-        forwarded_for=forwarded_for,
-        other={**(cloudfront.other or {}), **_not_too_long(kept)} or None,
+        forwarded_for=forwarded_for or cloudfront.forwarded_for,
+        other={**(cloudfront.other or {}), **kept} or None,
     )
     body.aws = msgspec.structs.replace(aws, cloudfront=cloudfront)
 

@@ -228,9 +228,13 @@ def header_names(value: str) -> list[str] | None:
     """
     if absent(value) or value == _LINE_END:
         return None
-    decoded(value)
-    names = _lines(value)
-    if not all(names):
+    try:
+        decoded(value)
+        text = value
+    except PartlyReadError as error:
+        text = error.readable
+    names = _lines(text)
+    if text != value or not all(names):
         raise PartlyReadError("", value, _LINE_END.join(filter(None, names)) or "-")
     return [unquote_once(name) for name in names]
 
