@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudfront_ecs.errors import ConfigError, nearest
+from cloudfront_ecs.monitoring.options import MetricsOptions
 from cloudfront_ecs.options import Expanded, option, parse, toml_type
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class Config:
     sources: Mapping[str, Adapter]
     sinks: Mapping[str, Adapter]
     pipelines: tuple[Pipeline, ...]
+    metrics: MetricsOptions = field(default_factory=MetricsOptions)
 
 
 def load(path: Path, plugins: Plugins, environ: Mapping[str, str] = os.environ) -> Config:
@@ -128,7 +130,7 @@ def load(path: Path, plugins: Plugins, environ: Mapping[str, str] = os.environ) 
     return config
 
 
-_SECTIONS = ("state", "sources", "sinks", "decoders", "transforms", "pipelines")
+_SECTIONS = ("state", "metrics", "sources", "sinks", "decoders", "transforms", "pipelines")
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-[^}]*)?\}")
 
 
@@ -173,6 +175,7 @@ class _Reader:
             if name not in _SECTIONS:
                 self.problems.append(f"unknown section {name!r}{nearest(name, _SECTIONS)}")
         state = parse(StateOptions, self._table(tables, "state"), "state", self.problems)
+        metrics = parse(MetricsOptions, self._table(tables, "metrics"), "metrics", self.problems)
         for role in ("source", "sink", "decoder", "transform"):
             section = self._table(tables, f"{role}s")
             self.named[role] = {
@@ -191,6 +194,7 @@ class _Reader:
             sources={k: v for k, v in self.named["source"].items() if v},
             sinks={k: v for k, v in self.named["sink"].items() if v},
             pipelines=tuple(pipeline for pipeline in pipelines if pipeline),
+            metrics=metrics or MetricsOptions(),
         )
 
     def _table(self, tables: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -112,6 +112,10 @@ class Plugins:
             raise ConfigError(f"{place}: unknown kind {kind!r}{nearest(kind, known)}")
         return known[kind]
 
+    def watch(self, observer: object, name: str) -> None:
+        """Register something that only observes, beside the plugins."""
+        self._pm.register(observer, name)
+
     def pipeline_started(self, name: str) -> None:
         """Tell every observer that pipeline *name* has started."""
         self._observe("pipeline_started", {"name": name})

@@ -10,6 +10,7 @@ import click
 from cloudfront_ecs.adapters import AdapterContext
 from cloudfront_ecs.cli.ending import FAILED, OK
 from cloudfront_ecs.config import Adapter, Config, load
+from cloudfront_ecs.errors import CloudFrontEcsError
 from cloudfront_ecs.plugins import load_plugins
 
 config_option = click.option(
@@ -30,6 +31,7 @@ def check(path: Path) -> int:
     click.echo(f"{path}: {len(config.pipelines)} pipelines, all names and options are right")
     results = [_asked(config, role, adapter) for role, adapter in _ends(config)]
     results.append(_state(config))
+    results.append(_metrics(config))
     return OK if all(results) else FAILED
 
 
@@ -65,6 +67,21 @@ def _state(config: Config) -> bool:
         click.echo(f"FAILED  state directory {folder}: cannot be written")
         return False
     click.echo(f"ok      state directory {folder}")
+    return True
+
+
+def _metrics(config: Config) -> bool:
+    address = config.metrics.address
+    if address is None:
+        return True
+    from cloudfront_ecs.monitoring.monitor import address_use  # noqa: PLC0415 - costs each start
+
+    try:
+        finding = address_use(address)
+    except CloudFrontEcsError as error:
+        click.echo(f"FAILED  {error}")
+        return False
+    click.echo(f"ok      metrics on {address}: {finding}")
     return True
 
 

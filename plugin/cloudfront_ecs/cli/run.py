@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,8 +22,13 @@ from cloudfront_ecs.plugins import load_plugins
 from cloudfront_ecs.running import open_pipelines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from cloudfront_ecs.config import Config
+    from cloudfront_ecs.plugins import Plugins
+    from cloudfront_ecs.running import Running
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +61,13 @@ def run(path: Path, *, once: bool, patience: float, drain: float) -> int:
     config = load(path, plugins)
     stop = threading.Event()
     settings = RunSettings(once=once, patience=patience, drain=drain)
-    running = open_pipelines(config, plugins, settings, stop)
-    calm_collector()
-    with signals(stop) as received, counting("records") as count:
+    with ExitStack() as opened:
+        show = opened.enter_context(_monitored(config, plugins))
+        running = open_pipelines(config, plugins, settings, stop)
+        show(running)
+        calm_collector()
+        received = opened.enter_context(signals(stop))
+        count = opened.enter_context(counting("records"))
         running.start()
         seen = 0
         while not running.wait(_LOOK):
@@ -77,6 +86,18 @@ def run(path: Path, *, once: bool, patience: float, drain: float) -> int:
     if once and any(summary.reasons.total() for summary in summaries):
         return REJECTED
     return OK
+
+
+def _monitored(
+    config: Config, plugins: Plugins
+) -> AbstractContextManager[Callable[[Running], None]]:
+    """Bind the address for metrics, where there is one; gives a function that shows a run."""
+    address = config.metrics.address
+    if address is None:
+        return nullcontext(lambda _: None)
+    from cloudfront_ecs.monitoring.monitor import monitored  # noqa: PLC0415 - costs each start
+
+    return monitored(address, config, plugins)
 
 
 @contextmanager
