@@ -16,7 +16,7 @@ import pytest
 from cloudfront_ecs.demo.columns import STANDARD, STANDARD_COLUMNS
 from cloudfront_ecs.demo.day import DAY_COLUMNS
 from cloudfront_ecs.demo.render import STANDARD_HEADER
-from cloudfront_ecs.explaining_words import WORDS
+from cloudfront_ecs.explaining.words import WORDS
 from cloudfront_ecs.resources import field_table
 from integration.cloud import realtime_lines, standard_lines
 from integration.commands import COMMAND, run

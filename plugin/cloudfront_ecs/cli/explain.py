@@ -17,8 +17,8 @@ from cloudfront_ecs.cli.normalize import FORMATS, decoder_for, files_source, nam
 from cloudfront_ecs.decoders.inflate import inflate
 from cloudfront_ecs.decoders.lines import line_blocks
 from cloudfront_ecs.errors import PayloadError
-from cloudfront_ecs.explaining import NoRecordError, RefusedRecordError
-from cloudfront_ecs.explaining import explain as explain_record
+from cloudfront_ecs.explaining.record import NoRecordError, RefusedRecordError
+from cloudfront_ecs.explaining.record import explain as explain_record
 from cloudfront_ecs.plugins import load_plugins
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from rich.console import Console
 from rich.text import Text
 
-from cloudfront_ecs.explaining_words import WORDS
+from cloudfront_ecs.explaining.words import WORDS
 
 if TYPE_CHECKING:
-    from cloudfront_ecs.explaining import Column, Explanation
+    from cloudfront_ecs.explaining.explanation import Column, Explanation
 
 _NARROWEST = 20
 

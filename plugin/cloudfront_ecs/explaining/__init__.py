@@ -1,0 +1,1 @@
+"""Explaining: a record, column by column, and what became of each."""
