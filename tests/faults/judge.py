@@ -6,8 +6,12 @@ Its properties, as everywhere in the tests of faults:
 - P2: everything found was issued, and its content is right.
 - P3: nothing is visible twice in the search node; the receiver gets nothing more often than what
   can have been in flight at the kills explains.
-- P4: the source is empty, its position at the last record.
+- P4: the source is empty, its position at the last record: another run finds nothing.
 - P5: the equation that the last run prints balances.
+- P6: a line that is put once the faults have stopped gets through within ``FRESH`` seconds.
+- P7: no process held more than ``MEMORY`` MiB.
+
+P8, that health names a fault while it lasts, is for faults that last: see ``scenarios``.
 """
 
 from __future__ import annotations
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
     from faults.oracle import Oracle
     from servers.search_node import SearchNode
 
+FRESH = 30.0
+MEMORY = 200
 _PAGE = 2000
 _TOLD = 20
 _EQUATION = re.compile(r"^  (?P<sink>\S+): (?P<read>\d+) read = (?P<parts>.*)$", re.MULTILINE)
@@ -45,7 +51,8 @@ class Verdict:
         letters: Dead letters.
         repeated: Entries that the receiver took more than once, each repetition counted.
         letters_repeated: Likewise for dead letters.
-        misses: Everything that is not as it must be, as sentences that begin with a property.
+        misses: What is not as it must be, as sentences that begin with a property.
+        counts: How much is not, by property.
     """
 
     issued: int = 0
@@ -55,10 +62,12 @@ class Verdict:
     repeated: int = 0
     letters_repeated: int = 0
     misses: list[str] = field(default_factory=list[str])
+    counts: Counter[str] = field(default_factory=Counter[str])
 
     def miss(self, rule: str, problems: Iterable[str]) -> None:
         """Add *problems*, the first ones in full."""
         found = list(problems)
+        self.counts[rule] += len(found)
         self.misses += [f"{rule}: {problem}" for problem in found[:_TOLD]]
         if len(found) > _TOLD:
             self.misses.append(f"{rule}: and {len(found) - _TOLD} more of these")
@@ -146,6 +155,12 @@ def judge_equation(verdict: Verdict, output: str, sinks: int) -> None:
         rest = _PART.sub("", line["parts"]).replace("+", "").strip()
         if ends != int(line["read"]) or rest not in ("", "0"):
             verdict.miss("P5", [f"does not balance: {line[0].strip()}"])
+
+
+def judge_emptiness(verdict: Verdict, output: str) -> None:
+    """Judge what a run printed that must not have found anything."""
+    read = sum(int(line["read"]) for line in _EQUATION.finditer(output))
+    verdict.miss("P4", [f"another run reads {read} records"] * (read > 0))
 
 
 def stored_in(node: SearchNode, target: str) -> Iterator[dict[str, Any]]:

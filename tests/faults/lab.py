@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from faults.report import Report
+    from faults.runner import Plan
     from servers.aws import MotoServer
     from servers.forward import ForwardServer
     from servers.kinesis import KinesisServer
@@ -21,12 +23,26 @@ class Lab:
     Attributes:
         folder: An empty folder of its own.
         thorough: There is time: make the fault last longer, or more often.
+        plan: How often processes are killed, where somebody asks for more than usual.
+        tell: Takes what may be printed on the way.
+        reports: Where scenarios that kill put what they found.
     """
 
-    def __init__(self, folder: Path, server: Callable[[str], Any], *, thorough: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        server: Callable[[str], Any],
+        *,
+        thorough: bool,
+        plan: Plan | None = None,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
         """Ask *server* for what a scenario needs, by the name of the tests' fixture."""
         self.folder = folder
         self.thorough = thorough
+        self.plan = plan
+        self.tell = tell
+        self.reports: list[Report] = []
         self._server = server
 
     @property

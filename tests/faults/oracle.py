@@ -48,15 +48,22 @@ class Expectation:
 
 @dataclass(slots=True)
 class Oracle:
-    """Every line that was issued, by serial."""
+    """Every line that was issued, by serial.
+
+    Attributes:
+        issued: What must become of each.
+        refusals: How many of them must become dead letters.
+    """
 
     issued: dict[int, Expectation] = field(default_factory=dict[int, Expectation])
+    refusals: int = 0
 
     def expect(self, serial: int, request: Request, line: bytes, *, refused: bool) -> None:
         """Take note of a line that is about to be put."""
         if serial in self.issued:
             raise ValueError(f"serial {serial} was issued before")
         self.issued[serial] = Expectation(digest(line), refused, _fields_of(request))
+        self.refusals += refused
 
     def documents(self) -> Iterator[int]:
         """Yield the serials that must be found in every sink."""

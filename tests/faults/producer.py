@@ -10,7 +10,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from cloudfront_ecs.demo.day import DAY_COLUMNS, PREFIX, standard_file, standard_name
-from cloudfront_ecs.demo.render import realtime_line, standard_line
+from cloudfront_ecs.demo.render import STANDARD_HEADER, realtime_line, standard_line
 from cloudfront_ecs.demo.traffic import requests
 from faults.oracle import Oracle, marked
 
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
     from cloudfront_ecs.demo.request import Request
 
-REFUSED = 0.004
+REFUSED = 0.01
 """The share of lines that are cut off, so that they cannot be read."""
 
 _CUT = {"standard": 15, "realtime": 25}
 """Columns left of a line that is cut off: too few, but with the query."""
+_WIDE = 3000
+"""Characters more in the query of a line of a wide file."""
 _AT_ONCE = 2000
 _A_CALL = 250
 
@@ -41,13 +43,20 @@ class Lines:
         self._requests = _endless(seed)
         self._serials = count(1)
 
-    def next(self, number: int) -> list[bytes]:
-        """Return the next *number* lines, without line ends; the oracle knows them."""
-        return [self._line() for _ in range(number)]
+    def next(self, number: int, *, wider: int = 0) -> list[bytes]:
+        """Return the next *number* lines, without line ends; the oracle knows them.
 
-    def _line(self) -> bytes:
+        Args:
+            number: How many.
+            wider: Characters that their queries have more.
+        """
+        return [self._line(wider) for _ in range(number)]
+
+    def _line(self, wider: int) -> bytes:
         serial = next(self._serials)
         request = marked(next(self._requests), serial)
+        if wider:
+            request = request._replace(query=f"{request.query}&wide={'x' * wider}")
         line = self._render(request).encode()
         refused = self.dice.random() < REFUSED
         if refused:
@@ -57,24 +66,41 @@ class Lines:
 
 
 class ObjectProducer:
-    """Puts log files into a bucket, which tells a queue of them."""
+    """Puts log files into a bucket.
+
+    Attributes:
+        keys: The files.
+    """
 
     MOST_LINES = 100
 
     def __init__(self, s3: Any, bucket: str, seed: int) -> None:
         self.lines = Lines("standard", seed)
+        self.keys: set[str] = set()
         self._s3 = s3
         self._bucket = bucket
+        self._files = count(1)
 
     def issue(self, number: int) -> None:
-        """Put *number* lines, a few dozen in a file, some files in two gzip members."""
+        """Put *number* lines, a few dozen in a file, some files in two gzip members.
+
+        Each tenth file is not compressed and of wide lines, so that it takes two readings of
+        the connection to fetch it.
+        """
         dice = self.lines.dice
         while number > 0:
-            lines = self.lines.next(min(number, dice.randint(20, self.MOST_LINES)))
+            wide = next(self._files) % 10 == 0
+            most = self.MOST_LINES if wide else dice.randint(20, self.MOST_LINES)
+            lines = self.lines.next(min(number, most), wider=_WIDE if wide else 0)
             number -= len(lines)
             name = standard_name(f"2026-01-15-{dice.randrange(24):02d}", dice.getrandbits(32))
-            body = standard_file(lines, members=dice.choice((1, 1, 1, 2)), level=1)
-            self._s3.put_object(Bucket=self._bucket, Key=f"{PREFIX}/{name}", Body=body)
+            if wide:
+                body = STANDARD_HEADER.encode() + b"".join(line + b"\n" for line in lines)
+            else:
+                body = standard_file(lines, members=dice.choice((1, 1, 1, 2)), level=1)
+            key = f"{PREFIX}/{name}"
+            self._s3.put_object(Bucket=self._bucket, Key=key, Body=body)
+            self.keys.add(key)
 
 
 class RecordProducer:

@@ -1,18 +1,17 @@
-"""The two routes that are put to the test: what is read from, how, and how far it has been read."""
+"""The routes through S3: what is read from, how, and how far it has been read."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
 import tempfile
-import time
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from cloudfront_ecs.demo.day import DAY_COLUMNS
-from faults.producer import ObjectProducer, RecordProducer
+from cloudfront_ecs.failpoints import FAILPOINTS
+from cloudfront_ecs.sources.s3_settled import SettledObjects
+from faults.producer import ObjectProducer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,46 +21,65 @@ if TYPE_CHECKING:
 
 SOURCE = "logs"
 VISIBILITY = 3
-DEEPEST = 120
-"""Messages beyond which no more files are put: the deeper a queue, the slower is moto."""
+OFTEN: Final = 6
+"""A failpoint is left to work for so often, at most, before it ends a process."""
 
 
 class Route(Protocol):
     """One source with its producer.
 
     Attributes:
+        name: What people call it.
         dataset: What its documents are.
         payload: The most lines that are settled together.
-        config: The source's table and the pipeline's decoder, in TOML.
+        config: The source's table, in TOML.
+        decoder: The pipeline's decoder, in TOML.
         environment: What a process needs to reach the source.
+        failpoints: The failpoints on it, and how often a process is sure to reach each.
+        absent: The others, and why they are not.
     """
 
+    name: str
     dataset: str
     payload: int
     config: str
     decoder: str
     environment: Mapping[str, str]
+    failpoints: Mapping[str, int]
+    absent: Mapping[str, str]
 
     @property
     def oracle(self) -> Oracle:
         """Who knows what was issued."""
 
     def issue(self, number: int) -> None:
-        """Put *number* more lines, or none while more than enough of them wait."""
+        """Put *number* more lines."""
 
-    def change(self) -> None:
+    def change(self, state: Path) -> None:
         """Change the source in a way that happens in the midst of things."""
 
     def left(self, state: Path) -> list[str]:
-        """Return what shows that not everything is settled, nothing when all is."""
+        """Return what shows, beside what a run still finds, that not everything is settled."""
 
 
-class ObjectRoute:
+def failpoints(absent: Mapping[str, str], seldom: Mapping[str, int]) -> dict[str, int]:
+    """Return how often each failpoint is reached, without those that are *absent*."""
+    unknown = (absent.keys() | seldom.keys()) - FAILPOINTS.keys()
+    assert not unknown, f"no failpoints: {unknown}"
+    return {name: seldom.get(name, OFTEN) for name in FAILPOINTS if name not in absent}
+
+
+class QueueRoute:
     """Standard logs in S3, found through SQS."""
 
+    name = "S3+SQS"
     dataset = "cloudfront.standard"
     payload = ObjectProducer.MOST_LINES
     decoder = '"auto"'
+    absent: Mapping[str, str] = {
+        "checkpoint_open": "the queue keeps the position",
+        "checkpoint_unsynced": "the queue keeps the position",
+    }
 
     def __init__(self, aws: AwsServer, name: str, seed: int) -> None:
         s3, self._sqs = aws.client("s3"), aws.client("sqs")
@@ -77,6 +95,9 @@ class ObjectRoute:
         )
         self._producer = ObjectProducer(s3, name, seed)
         self.environment: Mapping[str, str] = aws.environment
+        self.failpoints = failpoints(
+            self.absent, {"received": 2, "downloading": 2, "letter_written": 2, "draining": 1}
+        )
         self.config = f"""\
 [sources.{SOURCE}]
 kind = "aws_s3"
@@ -92,47 +113,52 @@ wait_seconds = 1
         return self._producer.lines.oracle
 
     def issue(self, number: int) -> None:
-        if sum(self._counts().values()) <= DEEPEST:
-            self._producer.issue(number)
+        self._producer.issue(number)
 
-    def change(self) -> None:
+    def change(self, state: Path) -> None:  # noqa: ARG002 - nothing of it is needed
         """Send what S3 sends when its notification is set up once more."""
         self._sqs.send_message(
             QueueUrl=self._queue, MessageBody=json.dumps({"Event": "s3:TestEvent"})
         )
 
     def left(self, state: Path) -> list[str]:  # noqa: ARG002 - the queue knows all
-        return [f"{name} is {count}" for name, count in self._counts().items() if count]
-
-    def _counts(self) -> dict[str, int]:
         names = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
         told = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=names)
-        return {name: int(told["Attributes"][name]) for name in names}
+        counts = {name: int(told["Attributes"][name]) for name in names}
+        return [f"{name} is {count}" for name, count in counts.items() if count]
 
 
-class RecordRoute:
-    """Real-time logs in a Kinesis stream, whose shards change on the way."""
+class ListingRoute:
+    """Standard logs in S3, found by listing the bucket again and again."""
 
-    dataset = "cloudfront.realtime"
-    payload = 400
+    name = "S3 listing"
+    dataset = "cloudfront.standard"
+    payload = ObjectProducer.MOST_LINES
+    decoder = '"auto"'
+    absent: Mapping[str, str] = {}
 
-    def __init__(self, kinesis: AwsServer, name: str, seed: int) -> None:
-        self._kinesis = kinesis.client("kinesis")
-        self._stream = name
-        self._kinesis.create_stream(StreamName=name, ShardCount=2)
-        self._wait()
-        self._producer = RecordProducer(self._kinesis, name, seed)
-        self._changes = 0
-        self.environment: Mapping[str, str] = kinesis.environment
-        fields = json.dumps(DAY_COLUMNS)
-        self.decoder = f'{{ kind = "realtime", fields = {fields} }}'
+    def __init__(self, aws: AwsServer, name: str, seed: int) -> None:
+        self._s3 = aws.client("s3")
+        self._bucket = name
+        self._s3.create_bucket(Bucket=name)
+        self._producer = ObjectProducer(self._s3, name, seed)
+        self.environment: Mapping[str, str] = aws.environment
+        self.failpoints = failpoints(
+            self.absent,
+            {
+                "received": 2,
+                "downloading": 2,
+                "letter_written": 2,
+                "checkpoint_unsynced": 1,
+                "draining": 1,
+            },
+        )
         self.config = f"""\
 [sources.{SOURCE}]
-kind = "aws_kinesis"
-stream = {json.dumps(name)}
-endpoint_url = {json.dumps(kinesis.endpoint)}
-limit = {self.payload}
-idle_seconds = 0.2
+kind = "aws_s3"
+bucket = {json.dumps(name)}
+endpoint_url = {json.dumps(aws.endpoint)}
+poll_seconds = 0.2
 """
 
     @property
@@ -142,69 +168,35 @@ idle_seconds = 0.2
     def issue(self, number: int) -> None:
         self._producer.issue(number)
 
-    def change(self) -> None:
-        """Split the first open shard, the next time merge its halves."""
-        first, *others = (shard for shard in self._shards() if not _closed(shard))
-        keys = first["HashKeyRange"]
-        if self._changes % 2 == 0:
-            middle = (int(keys["StartingHashKey"]) + int(keys["EndingHashKey"])) // 2
-            self._kinesis.split_shard(
-                StreamName=self._stream,
-                ShardToSplit=first["ShardId"],
-                NewStartingHashKey=str(middle),
+    def change(self, state: Path) -> None:
+        """Delete what is settled, as a lifecycle rule does, and make a folder of a console."""
+        done = sorted(self._settled(state) & self._producer.keys)
+        for start in range(0, len(done), 1000):
+            self._s3.delete_objects(
+                Bucket=self._bucket,
+                Delete={"Objects": [{"Key": key} for key in done[start : start + 1000]]},
             )
-        else:
-            self._kinesis.merge_shards(
-                StreamName=self._stream,
-                ShardToMerge=first["ShardId"],
-                AdjacentShardToMerge=others[0]["ShardId"],
-            )
-        self._changes += 1
-        self._wait()
+        self._producer.keys.difference_update(done)
+        self._s3.put_object(Bucket=self._bucket, Key="cloudfront/", Body=b"")
 
-    def left(self, state: Path) -> list[str]:
-        stored = _checkpoints(state / f"checkpoints-{SOURCE}.sqlite3")
-        problems = []
-        for shard in self._shards():
-            name = shard["ShardId"]
-            last = self._producer.last.get(name)
-            wanted = "trim_horizon" if last is None else str(last)
-            position, finished = stored.get(name, (None, False))
-            if position != wanted:
-                problems.append(f"{name}: checkpoint is {position}, the last record {wanted}")
-            elif _closed(shard) and not finished:
-                problems.append(f"{name}: closed, but not settled to its end")
-        return problems
+    def left(self, state: Path) -> list[str]:  # noqa: ARG002 - that a run finds nothing tells all
+        return []
 
-    def _shards(self) -> list[Any]:
-        """Return all shards in the order of their keys."""
-        shards: list[Any] = self._kinesis.list_shards(StreamName=self._stream)["Shards"]
-        return sorted(shards, key=lambda shard: int(shard["HashKeyRange"]["StartingHashKey"]))
-
-    def _wait(self) -> None:
-        for _ in range(200):
-            told = self._kinesis.describe_stream_summary(StreamName=self._stream)
-            if told["StreamDescriptionSummary"]["StreamStatus"] == "ACTIVE":
-                return
-            time.sleep(0.05)
-        raise RuntimeError("the stream did not become active")
+    def _settled(self, state: Path) -> set[str]:
+        """Return the newer keys that are settled, from a copy of the record."""
+        with tempfile.TemporaryDirectory() as folder:
+            copy = copied(state / f"s3-settled-{SOURCE}.sqlite3", Path(folder))
+            if not copy.exists():
+                return set()
+            with closing(SettledObjects(copy, self._bucket)) as settled:
+                return set(settled.between("", None))
 
 
-def _closed(shard: Mapping[str, Any]) -> bool:
-    return "EndingSequenceNumber" in shard["SequenceNumberRange"]
-
-
-def _checkpoints(path: Path) -> dict[str, tuple[str, bool]]:
-    """Return position and end of each shard, from a copy.
+def copied(path: Path, folder: Path) -> Path:
+    """Copy a database with its journals into *folder*; return where it lies, if there is one.
 
     Opening the file itself would tidy up behind a killed process what the next one is to find.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        for part in path.parent.glob(f"{path.name}*"):
-            shutil.copy(part, folder)
-        copy = Path(folder) / path.name
-        if not copy.exists():
-            return {}
-        with closing(sqlite3.connect(copy)) as connection:
-            rows = connection.execute("SELECT partition, position, finished FROM checkpoints")
-            return {name.rpartition("/")[2]: (at, bool(end)) for name, at, end in rows}
+    for part in path.parent.glob(f"{path.name}*"):
+        shutil.copy(part, folder)
+    return folder / path.name

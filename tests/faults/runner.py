@@ -1,196 +1,72 @@
-"""The runner: starts the program as users do, kills it at random moments and starts it again."""
+"""The runner: kills the program again and again, at failpoints and at random, and judges."""
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cloudfront_ecs.pipeline import MOST_IN_FLIGHT
+from faults.arrivals import Arrivals
 from faults.judge import (
-    Verdict,
+    FRESH,
+    MEMORY,
+    judge_emptiness,
     judge_equation,
     judge_letters,
     judge_receiver,
     judge_search,
 )
-from faults.routes import SOURCE
+from faults.report import Kill, Report
+from faults.worker import BATCH, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from faults.routes import Route
     from servers.forward import ForwardServer
     from servers.search_node import SearchNode
 
-BATCH = 200
 SINKS = 2
-PATIENCE = 60.0
-PORTION = 2800
+PORTION = 1500
+TRIES = 4
+"""How often a process is started that is to end at a failpoint, until it does."""
+
+_PATIENCE = 30.0
 _SPAN = 10
 """Batches written, at most about, between the first sign of work and a kill."""
+_CHANGES = 4
+_FIRST = "checkpoint_unsynced"
+"""The failpoint that is reached only while there is no store yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a process is tormented.
+    """How processes are tormented.
 
     Attributes:
-        kills: How often it is killed.
+        kills: How often one is killed at random.
+        each: How often one is killed at each failpoint.
         seed: Decides when.
-        portion: Lines issued for each start, more than a process can finish before its end.
-        early: Of this many kills one hits a process that starts or reads for the first time.
+        minutes: Go on killing at random for so long, where it is longer.
+        portion: Lines that wait for each start, more than a process can finish before its end.
+        early: Of this many random kills one hits a process that starts or reads for the first
+            time.
     """
 
-    kills: int
-    seed: int
+    kills: int = 200
+    each: int = 3
+    seed: int = 1
+    minutes: float = 0.0
     portion: int = PORTION
     early: int = 7
 
 
-@dataclass(frozen=True, slots=True)
-class Kill:
-    """One kill.
-
-    Attributes:
-        early: It was timed from the start of the process, not from its first sign of work.
-        delay: After how many seconds.
-        wrote: The receiver got something from the killed process.
-        unfinished: Something was left to do.
-    """
-
-    early: bool
-    delay: float
-    wrote: bool
-    unfinished: bool
-
-    @property
-    def hit(self) -> bool:
-        """Whether it hit a process at work."""
-        return self.wrote and self.unfinished
-
-
-@dataclass(slots=True)
-class Report:
-    """What happened and what was found."""
-
-    verdict: Verdict
-    kills: list[Kill] = field(default_factory=list[Kill])
-    first: float = 0.0
-    a_batch: float = 0.0
-    seconds: float = 0.0
-
-    @property
-    def hits(self) -> int:
-        """How many kills hit a process at work."""
-        return sum(kill.hit for kill in self.kills)
-
-    def table(self) -> str:
-        """Return all figures, one a line."""
-        verdict = self.verdict
-        delays = [kill.delay for kill in self.kills if not kill.early]
-        span = f"{min(delays):.2f} to {max(delays):.2f} s" if delays else "-"
-        rows = {
-            "kills": f"{len(self.kills)}, {sum(kill.early for kill in self.kills)} of them early",
-            "hit a process at work": self.hits,
-            "first sign of work": f"{self.first:.2f} s after a start, then a batch each "
-            f"{self.a_batch:.3f} s",
-            "killed after that": span,
-            "lines issued": verdict.issued,
-            "documents stored": verdict.stored,
-            "entries received": verdict.received,
-            "  of them again": f"{verdict.repeated} "
-            f"({verdict.repeated / max(1, len(self.kills)):.0f} a kill)",
-            "dead letters": f"{verdict.letters}, {verdict.letters_repeated} of them again",
-            "misses": len(verdict.misses),
-            "seconds": f"{self.seconds:.0f}",
-        }
-        lines = [f"{name:<24}{value}" for name, value in rows.items()]
-        return "\n".join([*lines, *verdict.misses])
-
-
-class Worker:
-    """The program, again and again, each time in a process group of its own."""
-
-    def __init__(self, route: Route, folder: Path, node: SearchNode, port: int, name: str) -> None:
-        self.state = folder / "state"
-        self.logs = folder / "logs"
-        self.logs.mkdir(parents=True)
-        self._config = folder / "cloudfront-ecs.toml"
-        self._config.write_text(_config(route, self.state, node.url, port, name), "utf-8")
-        bare = {key: os.environ[key] for key in ("PATH", "HOME", "TMPDIR") if key in os.environ}
-        self._environment: Mapping[str, str] = {
-            **bare,
-            **route.environment,
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "LANG": "C.UTF-8",
-        }
-        self._starts = 0
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self, verb: str = "run", *options: str) -> None:
-        """Start a process."""
-        self._starts += 1
-        command = [sys.executable, "-I", "-m", "cloudfront_ecs", verb, "--config"]
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [*command, str(self._config), *options],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=dict(self._environment),
-                start_new_session=True,
-            )
-
-    def kill(self) -> None:
-        """Kill the process with all it started, where there is one."""
-        process, self._process = self._process, None
-        if process is not None:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-    def running(self) -> bool:
-        """Say whether the process has not ended by itself."""
-        return self._process is not None and self._process.poll() is None
-
-    def finish(self, verb: str = "run", *options: str, patience: float = 600.0) -> tuple[int, str]:
-        """Run a process to its end; return its exit code and what it said."""
-        self.start(verb, *options)
-        assert self._process is not None
-        try:
-            code = self._process.wait(patience)
-        except subprocess.TimeoutExpired:
-            code = -1
-        self.kill()
-        return code, self.said()
-
-    def said(self) -> str:
-        """Return what the process of the last start has said."""
-        return self._log.read_text("utf-8", errors="replace")
-
-    def complaints(self) -> Iterator[str]:
-        """Yield what any process said that tells of a defect."""
-        for path in sorted(self.logs.glob("*.log")):
-            for line in path.read_text("utf-8", errors="replace").splitlines():
-                if " ERROR " in line or line.startswith("Traceback"):
-                    yield f"{path.name}: {line}"
-
-    @property
-    def _log(self) -> Path:
-        return self.logs / f"{self._starts:04d}.log"
-
-
 class Torment:
-    """One route, killed and started again until the plan is done."""
+    """One route, on which processes are killed and started until the plan is done."""
 
     def __init__(
         self,
@@ -208,141 +84,221 @@ class Torment:
         self._tell = tell
         self._dice = random.Random(plan.seed)
         self._name = f"faults{self._dice.getrandbits(48):012x}{time.time_ns():x}"
-        self._worker = Worker(route, folder, node, receiver.port, self._name)
-        self._report = Report(Verdict())
+        self._target = f"logs-{route.dataset}-{self._name}"
+        self._worker = Worker(route, folder, node.url, receiver.port, self._name)
+        self._arrivals = Arrivals(receiver.path)
+        self._report = Report(route.name, route.absent)
+        self._began = time.monotonic()
+        self._first = 1.0
         self._a_batch = 0.1
 
     def run(self) -> Report:
         """Do all of it, and judge."""
-        began = time.monotonic()
         try:
+            self._prepare()
+            self._unsynced()
             self._undisturbed()
-            for number in range(self._plan.kills):
-                if number and number % max(1, self._plan.kills // 4) == 0:
-                    self._route.change()
-                self._round(early=number % self._plan.early == self._plan.early - 1)
-            code, said = self._worker.finish("run", "--once")
+            rounds = list(self._rounds())
+            for number, place in enumerate(rounds):
+                if number and number % max(1, len(rounds) // _CHANGES) == 0:
+                    self._route.change(self._worker.state)
+                self._round(place)
+            while time.monotonic() - self._began < self._plan.minutes * 60:
+                self._round("work")
+            code, said = self._last_run()
         finally:
             self._worker.kill()
-        self._quiet()
         self._judge(code, said)
-        self._report.seconds = time.monotonic() - began
+        self._node.call("DELETE", f"/_data_stream/{self._target}")
+        self._report.seconds = time.monotonic() - self._began
         return self._report
 
-    def _undisturbed(self) -> None:
-        """Prepare the search node, then measure a run that nobody kills."""
+    def _rounds(self) -> Iterator[str]:
+        """Yield where processes are killed, in an order that chance makes."""
+        places = [name for name in self._route.failpoints if name != _FIRST] * self._plan.each
+        early = self._plan.kills // self._plan.early
+        places += ["early"] * early + ["work"] * (self._plan.kills - early)
+        self._dice.shuffle(places)
+        return iter(places)
+
+    def _prepare(self) -> None:
         code, said = self._worker.finish("setup")
         if code:
             raise RuntimeError(f"setup ended with {code}: {said}")
+
+    def _unsynced(self) -> None:
+        """Kill processes that make their store; nothing has been read by then."""
+        if _FIRST not in self._route.failpoints:
+            return
+        for _ in range(self._plan.each):
+            began = time.monotonic()
+            self._worker.start(failpoint=_FIRST)
+            self._await_end(_PATIENCE)
+            self._note(_FIRST, began, taken=0, resumed=None)
+            for path in self._worker.state.glob("*.sqlite3*"):
+                path.unlink()
+
+    def _undisturbed(self) -> None:
+        """Measure a run that nobody kills."""
         self._route.issue(self._plan.portion)
         began = time.monotonic()
         self._worker.start("run", "--once")
-        if not self._sign_of_work(0):
+        if self._first_document(began) is None:
             raise RuntimeError(f"the first run wrote nothing: {self._worker.said()}")
-        self._report.first = time.monotonic() - began
-        arrivals = [(self._report.first, self._receiver.count())]
+        self._first = time.monotonic() - began
+        moments = [(self._first, self._arrivals.count)]
         while self._worker.running():
-            if (count := self._receiver.count()) > arrivals[-1][1]:
-                arrivals.append((time.monotonic() - began, count))
+            if self._arrivals.look():
+                moments.append((time.monotonic() - began, self._arrivals.count))
             time.sleep(0.005)
         # The first half is slower: everything is done for the first time.
-        (middle, some), (end, everything) = arrivals[len(arrivals) // 2], arrivals[-1]
+        (middle, some), (end, everything) = moments[len(moments) // 2], moments[-1]
         self._a_batch = (end - middle) / max(1.0, (everything - some) / BATCH)
-        self._report.a_batch = self._a_batch
-        self._balanced(self._worker.said())
+        judge_equation(self._report.verdict, self._worker.said(), SINKS)
         self._worker.kill()
 
-    def _round(self, *, early: bool) -> None:
-        """Start a process, kill it, and note what it was doing."""
-        half, taken = self._plan.portion // 2, 0
-        self._route.issue(half)
-        before = self._size()
+    def _round(self, place: str) -> None:
+        """Start a process, kill it, and note what it was doing.
+
+        While it starts, the lines it is to read are put and those of the last one counted.
+        """
+        if place in ("early", "work"):
+            self._random_round(place)
+            return
+        for _ in range(TRIES):
+            if self._failpoint_round(place):
+                return
+        self._report.verdict.miss("run", [f"{place} was not reached in {TRIES} starts"])
+
+    def _random_round(self, place: str) -> None:
         began = time.monotonic()
         self._worker.start()
-        if early:
-            delay = self._dice.uniform(0.1, 1.1) * self._report.first
+        taken = self._issue()
+        resumed = None
+        if place == "early":
+            delay = self._dice.uniform(0.1, 1.1) * self._first
         else:
             delay = self._dice.uniform(0.0, _SPAN) * self._a_batch
-        self._route.issue(self._plan.portion - half)
-        if early or self._sign_of_work(before):
-            taken = self._receiver.count()
-            due = (began if early else time.monotonic()) + delay
-            time.sleep(max(0.0, due - time.monotonic()))
+            resumed = self._first_document(began)
+        before = self._arrivals.count
+        due = (began if place == "early" else time.monotonic()) + delay
+        time.sleep(max(0.0, due - time.monotonic()))
         if not self._worker.running():
-            self._report.verdict.miss("run", [f"ended by itself: {self._worker.said()[-500:]}"])
+            self._ended_by_itself()
         self._worker.kill()
-        self._quiet()
-        wrote = self._size() > before
-        if not early and delay:
-            self._learn(delay, self._receiver.count() - taken)
-        kill = Kill(early, delay, wrote, bool(self._route.left(self._worker.state)))
-        self._report.kills.append(kill)
-        self._tell(f"kill {len(self._report.kills)}: {kill}, {time.monotonic() - began:.1f} s")
+        if place == "work" and delay:
+            self._learn(delay, before)
+        self._note(place, began, taken, resumed)
 
-    def _learn(self, delay: float, entries: int) -> None:
+    def _failpoint_round(self, place: str) -> bool:
+        """Have a process end at a failpoint; say whether it did."""
+        times = self._dice.randint(1, self._route.failpoints[place])
+        began = time.monotonic()
+        self._worker.start(failpoint=f"{place}:{times}")
+        taken = self._issue()
+        resumed = self._first_document(began)
+        if place == "draining":
+            time.sleep(self._dice.uniform(0.0, 3.0) * self._a_batch)
+            self._worker.ask_to_stop()
+        reached = self._await_end(10.0)
+        if reached:
+            self._note(place, began, taken, resumed)
+        elif self._worker.code not in (None, 0):
+            self._ended_by_itself()
+        self._worker.kill()
+        return reached
+
+    def _await_end(self, patience: float) -> bool:
+        """Wait until the process has ended; say whether a failpoint killed it."""
+        deadline = time.monotonic() + patience
+        while self._worker.running() and time.monotonic() < deadline:
+            self._worker.look()
+            time.sleep(0.005)
+        return self._worker.code == -signal.SIGKILL
+
+    def _ended_by_itself(self) -> None:
+        said = self._worker.said()[-500:]
+        self._report.verdict.miss("run", [f"ended with {self._worker.code} by itself: {said}"])
+
+    def _note(self, place: str, began: float, taken: int, resumed: float | None) -> None:
+        seconds = time.monotonic() - began
+        self._arrivals.look()
+        kill = Kill(place, seconds, self._arrivals.count > taken, self._waiting() > 0, resumed)
+        self._report.kills.append(kill)
+        self._tell(f"{self._route.name}: kill {len(self._report.kills)}: {kill}")
+
+    def _issue(self) -> int:
+        """See that a portion waits; return how many entries came from earlier processes."""
+        self._arrivals.settle()
+        taken = self._arrivals.count
+        missing = self._plan.portion - self._waiting()
+        if missing > 0:
+            self._route.issue(missing)
+        return taken
+
+    def _waiting(self) -> int:
+        """Return how many documents the receiver has not got."""
+        oracle = self._route.oracle
+        return len(oracle.issued) - oracle.refusals - len(self._arrivals.serials)
+
+    def _first_document(self, began: float) -> float | None:
+        """Wait for a document that is new; return when it came, if it did."""
+        known = len(self._arrivals.serials)
+        deadline = time.monotonic() + _PATIENCE
+        while self._worker.running() and time.monotonic() < deadline:
+            self._worker.look()
+            if self._arrivals.look() and len(self._arrivals.serials) > known:
+                return time.monotonic() - began
+            time.sleep(0.002)
+        return None
+
+    def _learn(self, delay: float, before: int) -> None:
         """Follow the speed, which changes with what else the machine does."""
-        latest = delay / max(1.0, entries / BATCH)
+        self._arrivals.look()
+        latest = delay / max(1.0, (self._arrivals.count - before) / BATCH)
         self._a_batch = (self._a_batch + min(latest, 2 * self._a_batch)) / 2
+
+    def _last_run(self) -> tuple[int, str]:
+        """Run to the end, and see how soon a line gets through that is put meanwhile."""
+        began = time.monotonic()
+        self._worker.start("run", "--once")
+        oracle, serial, missing = self._route.oracle, 0, True
+        while serial not in oracle.issued or oracle.issued[serial].refused:
+            self._route.issue(1)
+            serial = max(oracle.issued)
+        while missing and self._worker.running():
+            self._worker.look()
+            self._arrivals.look()
+            missing = serial not in self._arrivals.serials or not self._found(serial)
+            time.sleep(0.02)
+        self._report.fresh = time.monotonic() - began
+        late = missing or self._report.fresh > FRESH
+        self._report.verdict.miss("P6", [f"line {serial} took {self._report.fresh:.1f} s"] * late)
+        ended = self._worker.wait(120.0)
+        self._arrivals.settle()
+        return ended
+
+    def _found(self, serial: int) -> bool:
+        """Say whether the search node has a line."""
+        self._node.call("POST", f"/{self._target}/_refresh")
+        query = {"query": {"prefix": {"http.request.id": f"SERIAL-{serial:09d}-"}}}
+        answer = self._node.call("POST", f"/{self._target}/_count", query)
+        return answer.status == 200 and answer.body["count"] > 0
 
     def _judge(self, code: int, said: str) -> None:
         report, oracle = self._report, self._route.oracle
         verdict = report.verdict
         verdict.issued = len(oracle.issued)
-        kills = len(report.kills)
-        target = f"logs-{self._route.dataset}-{self._name}"
-        judge_search(verdict, oracle, self._node, target)
+        judge_search(verdict, oracle, self._node, self._target)
         in_flight = MOST_IN_FLIGHT * BATCH + self._route.payload
+        kills = len(report.kills)
         judge_receiver(verdict, oracle, self._receiver.path, kills, in_flight)
         judge_letters(verdict, oracle, self._worker.state)
+        judge_equation(verdict, said, SINKS)
         verdict.miss("P4", self._route.left(self._worker.state))
-        self._balanced(said)
+        judge_emptiness(verdict, self._worker.finish("run", "--once")[1])
+        report.memory = self._worker.largest
+        verdict.miss("P7", [f"{report.memory} MiB were held"] * (report.memory > MEMORY))
         if code != (3 if "dead-lettered" in said else 0):
             verdict.miss("run", [f"the last run ended with {code}: {said[-500:]}"])
         verdict.miss("run", self._worker.complaints())
-
-    def _balanced(self, said: str) -> None:
-        judge_equation(self._report.verdict, said, SINKS)
-
-    def _sign_of_work(self, before: int) -> bool:
-        """Wait until the receiver has got something; say whether it has."""
-        deadline = time.monotonic() + PATIENCE
-        while self._size() == before:
-            if time.monotonic() > deadline or not self._worker.running():
-                return False
-            time.sleep(0.002)
-        return True
-
-    def _quiet(self) -> None:
-        """Wait until the receiver has reported all that killed processes sent."""
-        size = -1
-        while size != self._size():
-            size = self._size()
-            time.sleep(0.1)
-
-    def _size(self) -> int:
-        return self._receiver.path.stat().st_size
-
-
-def _config(route: Route, state: Path, url: str, port: int, name: str) -> str:
-    """Return a configuration that keeps each line beside its document."""
-    return f"""\
-[state]
-directory = {json.dumps(str(state))}
-
-{route.config}
-[sinks.search]
-kind = "elastic"
-hosts = [{json.dumps(url)}]
-namespace = {json.dumps(name)}
-
-[sinks.receiver]
-kind = "fluentd"
-servers = ["127.0.0.1:{port}"]
-
-[pipelines.faults]
-source = {json.dumps(SOURCE)}
-decoder = {route.decoder}
-sinks = ["search", "receiver"]
-original = true
-batch = {{ documents = {BATCH}, seconds = 0.2 }}
-"""

@@ -23,7 +23,7 @@ BRIEF = [pytest.param(entry, id=entry.name) for entry in all_faults() if entry.b
 def test_the_fault_is_survived(
     entry: Fault, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    lab = Lab(tmp_path, request.getfixturevalue, thorough=False)
+    lab = Lab(tmp_path, request.getfixturevalue, thorough=False, tell=print)
 
     observed = entry.scenario(lab)
 

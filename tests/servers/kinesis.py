@@ -1,6 +1,7 @@
 """Amazon Kinesis, played by two servers from npm.
 
-kinesalite is fast and takes volume, but knows only the old calls.  kinesis-local is faithful
+kinesalite is fast and takes volume, but knows only the old calls; ``outlive.js`` keeps it alive
+when a client goes away in the midst of a request.  kinesis-local is faithful
 (resharding, child shards, consumers), but slow: keep it under 5,000 records a test.
 """
 
@@ -48,7 +49,9 @@ def start_kinesalite(cache: PackageCache, folder: Path) -> KinesisServer:
         for option in (f"--{change}", "50")
     ]
     options = ("--port", str(port), "--shardLimit", "1000", *brief)
-    return _start("kinesalite", port, (script, *options), {}, folder)
+    return _start(
+        "kinesalite", port, ("--require", HERE / "outlive.js", script, *options), {}, folder
+    )
 
 
 def start_kinesis_local(cache: PackageCache, folder: Path) -> KinesisServer:

@@ -1,0 +1,50 @@
+"""What the receiver has got so far, followed while it comes in."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_ID = re.compile(rb"SERIAL-(\d{9})-")
+
+
+class Arrivals:
+    """The file a receiver appends its entries to, read as it grows.
+
+    Attributes:
+        count: Entries that came.
+        serials: The lines they were made of, each once.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Follow the file at *path* from its present end on."""
+        self._path = path
+        self._offset = path.stat().st_size
+        self._half = b""
+        self.count = 0
+        self.serials: set[int] = set()
+
+    def look(self) -> bool:
+        """Read what is new; say whether anything was."""
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            new = file.read()
+        if not new:
+            return False
+        self._offset += len(new)
+        whole, end, self._half = (self._half + new).rpartition(b"\n")
+        if not end:
+            return True
+        self.count += whole.count(b"\n") + 1
+        self.serials.update(map(int, _ID.findall(whole)))
+        return True
+
+    def settle(self, patience: float = 5.0) -> None:
+        """Wait until the receiver has reported all that killed processes sent."""
+        deadline = time.monotonic() + patience
+        while self.look() and time.monotonic() < deadline:
+            time.sleep(0.05)
