@@ -76,12 +76,12 @@ os.kill(os.getpid(), signal.SIGKILL)
         assert settled.between("", None) == {"a": "e1"}
 
 
-def test_a_file_of_length_zero_is_a_new_one(path: Path) -> None:
+def test_a_file_of_length_zero_is_refused(path: Path) -> None:
     path.parent.mkdir()
     path.touch()
 
-    with closing(SettledObjects(path, "logs")) as settled:
-        assert settled.between("", None) == {}
+    with pytest.raises(StateError, match="is not a listing record"):
+        SettledObjects(path, "logs")
 
 
 def test_a_damaged_file_is_refused(path: Path) -> None:
@@ -108,7 +108,8 @@ def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
 @pytest.mark.parametrize(
     ("pragma", "problem"),
     [
-        pytest.param("user_version = 2", "has format 2", id="newer"),
+        pytest.param("user_version = 3", "has format 3.*run the newer version", id="newer"),
+        pytest.param("user_version = 1", "has format 1.*run the older version", id="older"),
         pytest.param("application_id = 7", "is not a listing record", id="foreign"),
     ],
 )

@@ -14,7 +14,8 @@ from cloudfront_ecs.adapters import SourceSpec
 from cloudfront_ecs.errors import ConfigError, PayloadError, SourceError
 from cloudfront_ecs.hookspecs import hookimpl
 from cloudfront_ecs.options import option
-from cloudfront_ecs.sources.s3_listing import S3Listing, Scope
+from cloudfront_ecs.sources.s3_courses import LONGEST_LOOK_BACK, Floors, Scope
+from cloudfront_ecs.sources.s3_listing import S3Listing
 from cloudfront_ecs.sources.s3_objects import S3Objects, s3_error
 from cloudfront_ecs.sources.s3_settled import SettledObjects
 from cloudfront_ecs.sources.sqs_messages import SqsMessages
@@ -66,6 +67,23 @@ class AwsS3Options(aws.AwsOptions):
     poll_seconds: float = option(
         60.0, doc="Bucket: seconds from the end of one listing to the next.", least=0
     )
+    look_back: float = option(
+        LONGEST_LOOK_BACK,
+        doc="Bucket: hours by which a file may be late, beside newer ones of its distribution, "
+        "to be found by the next listing.",
+        least=0,
+        most=LONGEST_LOOK_BACK,
+    )
+    whole_hours: float = option(
+        24.0,
+        doc="Bucket: hours from one listing of everything to the next; it finds later files, too.",
+        least=0,
+    )
+    most_remembered: int = option(
+        10_000_000,
+        doc="Bucket: objects remembered as settled; with more in the bucket nothing new is read.",
+        least=1,
+    )
 
     def __post_init__(self) -> None:
         """Refuse options of both modes, or of none."""
@@ -95,7 +113,7 @@ def open_source(options: AwsS3Options, context: AdapterContext) -> Source:
     except BaseException:
         s3.close()
         raise
-    return S3Listing(s3, S3Objects(s3), settled, scope)
+    return S3Listing(s3, S3Objects(s3), settled, scope, Floors(settled, scope))
 
 
 def check_source(options: AwsS3Options, context: AdapterContext) -> str:
@@ -135,7 +153,15 @@ def source_specs() -> Iterable[SourceSpec]:
 
 def _scope(options: AwsS3Options) -> Scope:
     assert options.bucket
-    return Scope(options.bucket, options.prefix, options.start_after, options.poll_seconds)
+    return Scope(
+        bucket=options.bucket,
+        prefix=options.prefix,
+        start_after=options.start_after,
+        poll_seconds=options.poll_seconds,
+        look_back=options.look_back,
+        whole_hours=options.whole_hours,
+        most_remembered=options.most_remembered,
+    )
 
 
 def _client(service: str, options: AwsS3Options, context: AdapterContext) -> Any:

@@ -1,9 +1,8 @@
 """Listing mode: the objects of a bucket are found by listing it, again and again.
 
-Made for buckets without notifications and for reading old logs.  Every pass lists the whole
-prefix (one request for 1,000 keys), since neither names nor times tell what is new: many
-distributions write into one prefix, and objects come up to a day late.  A large bucket is
-better watched through a queue.
+Made for buckets without notifications and for reading old logs.  What is new is told by the
+record of what is settled, never by a time: many distributions write into one prefix, and
+objects come up to a day late.  Which keys a pass goes through is the course's business.
 
 Source: Amazon S3 API reference, ListObjectsV2 (keys come in UTF-8 order; consistent).
 """
@@ -16,45 +15,29 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from cloudfront_ecs.batches import Payload, Receipt
 from cloudfront_ecs.errors import CloudFrontEcsError, PayloadError, SourceError
 from cloudfront_ecs.failpoints import reach
-from cloudfront_ecs.sources.s3_objects import StoredObject, s3_error
+from cloudfront_ecs.sources.background import Background
+from cloudfront_ecs.sources.s3_keys import dated
+from cloudfront_ecs.sources.s3_settled import Marks, mark_of
+from cloudfront_ecs.sources.s3_survey import Pages, Progress, Survey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cloudfront_ecs.sources.s3_objects import S3Objects
+    from cloudfront_ecs.sources.s3_courses import Course, Scope
+    from cloudfront_ecs.sources.s3_objects import S3Objects, StoredObject
     from cloudfront_ecs.sources.s3_settled import SettledObjects
+    from cloudfront_ecs.sources.s3_survey import Page
 
 log = logging.getLogger(__name__)
 
 MOST_DOUBLINGS = 6
 """An object that cannot be read is tried again after 2, 4, … 64 seconds, then each 64."""
 
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Which objects are listed, and how often.
-
-    Attributes:
-        bucket: The bucket.
-        prefix: What every key starts with.
-        start_after: Keys up to this one are left out.
-        poll_seconds: From the end of one pass to the start of the next.
-    """
-
-    bucket: str
-    prefix: str = ""
-    start_after: str = ""
-    poll_seconds: float = 60.0
-
-    @property
-    def place(self) -> str:
-        """The scope's name for people."""
-        return f"s3://{self.bucket}/{self.prefix}"
+AHEAD = 500
+"""With fewer objects than this in hand the next page is asked for."""
 
 
 @dataclass(slots=True, eq=False)
@@ -85,22 +68,30 @@ class S3Listing:
         objects: S3Objects,
         settled: SettledObjects,
         scope: Scope,
+        course: Course,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """List with *client*; read through *objects*; keep what is settled in *settled*."""
+        """List with *client* along *course*; keep what is settled in *settled*."""
+        self._pages = Pages(client, scope)
         self._client = client
         self._objects = objects
         self._settled = settled
         self._scope = scope
+        self._course = course
         self._clock = clock
+        self._listing: Background[str] = Background(1, "s3-listing")
         self._page: deque[StoredObject] = deque()
-        self._after: str | None = None  # the last key of the pass under way
+        self._after: str | None = None  # where the pass under way goes on
+        self._ended = True  # what the course is to learn of the latest pass, it has
+        self._incomplete = False  # the pass under way leaves out what it finds
         self._next_pass = clock()
         self._passes = 0
         self._versioned = True
         self._held: dict[str, _Claim] = {}  # by key: listed, and not settled yet
         self._returned: deque[_Claim] = deque()
         self._sequence = 0
+        self._done = Progress()
+        self._survey: Survey | None = None
         self._closed = False
 
     def poll(self, timeout: float) -> Payload | None:
@@ -108,15 +99,18 @@ class S3Listing:
         deadline = self._clock() + timeout
         while True:
             self._settled.store()  # what waits since the disk was full
+            self._list(0.0)
             claim = self._next()
             if claim is not None:
                 return self._hand_out(claim)
             now = self._clock()
             if now >= deadline:
                 return None
-            if self._after is None:
-                due = min([self._next_pass, deadline, *(claim.ready for claim in self._returned)])
-                time.sleep(max(0.0, due - now))
+            due = min([deadline, *(claim.ready for claim in self._returned)])
+            if self._listing.full:
+                self._list(due - now)
+            elif self._after is None:
+                time.sleep(max(0.0, min(due, self._next_pass) - now))
 
     def settle(self, receipt: Receipt) -> None:
         """Record the object; a record that cannot be written now stops the next poll."""
@@ -125,6 +119,7 @@ class S3Listing:
             return
         del self._held[claim.stored.key]
         self._settled.add(claim.stored.key, claim.stored.etag or "")
+        self._done = self._done.plus(claim.stored)
         try:
             self._settled.store()
             reach("checkpointed")
@@ -144,15 +139,29 @@ class S3Listing:
 
     def drained(self) -> bool:
         """Say whether one whole pass was made and everything it found is settled."""
-        return self._passes > 0 and self._after is None and not self._page and not self._held
+        listed = self._passes > 0 and self._after is None and not self._listing.full
+        return listed and not self._page and not self._held
+
+    def progress(self) -> Progress:
+        """Return how much of what there is has been read; may be asked from other threads.
+
+        The first call begins to count what there is, beside the reading.
+        """
+        if self._survey is None and self._passes == 0 and not self._closed and not self._ended:
+            self._survey = Survey(self._pages, self._course)
+        return self._done if self._survey is None else self._survey.compared(self._done)
 
     def close(self) -> None:
         """Write what is settled and close the record."""
         if self._closed:
             return
         self._closed = True
+        if self._survey is not None:
+            self._survey.close()
+        self._listing.close()
         try:
             self._settled.store()
+            self._end_pass()
         except SourceError as error:
             log.warning("%s (those objects will be read again)", error)
         self._settled.close()
@@ -160,16 +169,14 @@ class S3Listing:
         self._client.close()
 
     def _next(self) -> _Claim | None:
-        """Return an object to hand out, listing at most one page for it."""
+        """Return an object to hand out."""
         now = self._clock()
         for claim in self._returned:
             if claim.ready <= now:
                 self._returned.remove(claim)
                 return claim
-        if not self._page:
-            if self._after is None and now < self._next_pass:
-                return None
-            self._list_page()
+        if self._page or self._incomplete:
+            self._refuse_more()
         if not self._page:
             return None
         stored = self._page.popleft()
@@ -177,45 +184,87 @@ class S3Listing:
         self._held[stored.key] = claim
         return claim
 
-    def _list_page(self) -> None:
-        """List the next page of the pass, or the first one of a new pass."""
-        scope = self._scope
-        after = scope.start_after if self._after is None else self._after
-        request = {"Bucket": scope.bucket, "Prefix": scope.prefix}
-        if after:
-            request["StartAfter"] = after  # unlike a token it does not expire
-        try:
-            answer = self._client.list_objects_v2(**request)
-        except (ClientError, BotoCoreError) as error:
-            # A bucket that is not there is a mistake in the configuration, not a loss.
-            meaning = s3_error(scope.place, error)
-            text = meaning.detail if isinstance(meaning, PayloadError) else str(meaning)
-            raise SourceError(text) from error
-        listed = answer.get("Contents", [])
-        if listed:
+    def _refuse_more(self) -> None:
+        """Read nothing new when no more can be remembered: it would be read for ever after.
+
+        The pass goes on, to forget what the bucket no longer holds; then there is room again,
+        and the next pass finds what this one leaves.
+
+        Raises:
+            SourceError: The record is full.
+        """
+        most = self._scope.most_remembered
+        if self._settled.count + len(self._held) >= most:
+            self._incomplete = True
+            self._page.clear()
+            raise SourceError(
+                f"{self._scope.place}: {most} settled objects are remembered, as many as "
+                "'most_remembered' allows, so nothing new is read (raise it, narrow 'prefix', "
+                "move 'start_after' on, or let old objects expire)"
+            )
+
+    def _list(self, wait: float) -> None:
+        """Take in the page that was asked for, and ask for the next one when it is time.
+
+        Raises:
+            SourceError: The bucket cannot be listed, or the record not be used.
+        """
+        if self._listing.full:
+            answer = self._listing.next(wait)
+            if answer is None:
+                return
+            if answer.error is not None:
+                raise answer.error
+            self._take_in(answer.result)
+        if self._after is None:
+            if self._page or self._clock() < self._next_pass:
+                return
+            self._end_pass()
+            self._course.begin()
+            self._ended = self._incomplete = False
+            self._versioned = True  # ask again in each pass
+            self._after = self._scope.start_after
+        if len(self._page) < AHEAD:
+            after = self._after
+            self._listing.submit(after, lambda: self._pages.after(after))
+
+    def _end_pass(self) -> None:
+        """Tell the course of a pass that is over, once all it found has been handed out."""
+        if self._ended or self._after is not None or self._page:
+            return
+        if not self._incomplete:
+            self._course.end(tuple(self._held))
+        self._ended = True
+
+    def _take_in(self, page: Page) -> None:
+        """Look what is new on a page, forget what is gone, and say where to go on."""
+        if page.objects:
             reach("received")
-        more = bool(answer.get("IsTruncated")) and bool(listed)
-        found = {item["Key"]: item for item in listed}
-        known = self._settled.between(after, listed[-1]["Key"] if more else None)
-        gone = [key for key in known if key.startswith(scope.prefix) and key not in found]
+        keys = {stored.key for stored in page.objects}
+        known = self._settled.between(page.after, page.last)
+        prefix = self._scope.prefix
+        gone = [key for key in known if key.startswith(prefix) and key not in keys]
         if gone:
             self._settled.forget(gone)
-        self._page.extend(
+        wanted = [
+            (stored, mark_of(stored.key, stored.etag or ""), dated(stored.key))
+            for stored in page.objects
+            if stored.holds_logs and self._course.wants(stored.key)
+        ]
+        packed = Marks(self._settled)
+        new = [
             stored
-            for stored in (self._stored(item) for item in listed)
-            if stored.holds_logs
-            and stored.key not in self._held
-            and known.get(stored.key) != stored.etag
-        )
-        self._after = listed[-1]["Key"] if more else None
-        if not more:
-            self._passes += 1
-            self._next_pass = self._clock() + scope.poll_seconds
-            self._versioned = True  # ask again in the next pass
-
-    def _stored(self, item: dict[str, Any]) -> StoredObject:
-        etag = str(item["ETag"]).strip('"')
-        return StoredObject(self._scope.bucket, item["Key"], None, etag, item["Size"])
+            for stored, mark, place in wanted
+            if known.get(stored.key) != stored.etag and mark not in packed.of(place)
+        ]
+        self._course.listed([(stored, mark) for stored, mark, _ in wanted])
+        done = sum(stored.size or 0 for stored, *_ in wanted) - sum(s.size or 0 for s in new)
+        self._done = self._done.more(len(wanted) - len(new), done)
+        self._page.extend(stored for stored in new if stored.key not in self._held)
+        self._after = page.last and (self._course.beyond(page.last) or page.last)
+        if page.last is None:
+            self._passes += not self._incomplete
+            self._next_pass = self._clock() + self._scope.poll_seconds
 
     def _hand_out(self, claim: _Claim) -> Payload:
         problem: CloudFrontEcsError | None = None

@@ -1,0 +1,152 @@
+"""Pages of a bucket's listing, and how many objects there are in all.
+
+The only module that asks S3 for listings.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cloudfront_ecs.errors import CloudFrontEcsError, PayloadError, SourceError
+from cloudfront_ecs.sources.s3_objects import StoredObject, s3_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cloudfront_ecs.sources.s3_courses import Course, Scope
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How much of what there is has been read.
+
+    Attributes:
+        objects: Objects that are settled, those that were before this run included.
+        bytes: Their size as stored.
+        all_objects: How many there are, as far as they are counted.
+        all_bytes: Likewise their size.
+        counted: Whether all are counted.
+    """
+
+    objects: int = 0
+    bytes: int = 0
+    all_objects: int = 0
+    all_bytes: int = 0
+    counted: bool = False
+
+    def plus(self, stored: StoredObject) -> Progress:
+        """Return this with one more object read."""
+        return self.more(1, stored.size or 0)
+
+    def more(self, objects: int, size: int) -> Progress:
+        """Return this with more objects read."""
+        return replace(self, objects=self.objects + objects, bytes=self.bytes + size)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer of S3.
+
+    Attributes:
+        after: The text after which the keys begin.
+        objects: What was listed, in the order of the keys.
+        last: The last key, or None where nothing comes after it.
+    """
+
+    after: str
+    objects: tuple[StoredObject, ...]
+    last: str | None
+
+
+class Pages:
+    """The listing of one scope, page by page; may be used from several threads."""
+
+    def __init__(self, client: Any, scope: Scope) -> None:
+        """List with *client*, a boto3 client for S3."""
+        self._client = client
+        self._scope = scope
+
+    def after(self, after: str) -> Page:
+        """Ask for the page that begins after the text *after*.
+
+        Raises:
+            SourceError: The bucket cannot be listed.
+        """
+        scope = self._scope
+        request = {"Bucket": scope.bucket, "Prefix": scope.prefix}
+        if after:
+            request["StartAfter"] = after  # unlike a token it does not expire
+        try:
+            answer = self._client.list_objects_v2(**request)
+        except (ClientError, BotoCoreError) as error:
+            # A bucket that is not there is a mistake in the configuration, not a loss.
+            meaning = s3_error(scope.place, error)
+            text = meaning.detail if isinstance(meaning, PayloadError) else str(meaning)
+            raise SourceError(text) from error
+        listed = answer.get("Contents", [])
+        more = bool(answer.get("IsTruncated")) and bool(listed)
+        objects = tuple(
+            StoredObject(scope.bucket, item["Key"], None, item["ETag"].strip('"'), item["Size"])
+            for item in listed
+        )
+        return Page(after, objects, objects[-1].key if more else None)
+
+    def along(self, course: Course) -> Iterator[tuple[StoredObject, ...]]:
+        """Yield what a pass along *course* finds, page by page.
+
+        Raises:
+            SourceError: The bucket cannot be listed.
+        """
+        after: str | None = self._scope.start_after
+        while after is not None:
+            page = self.after(after)
+            yield tuple(
+                stored for stored in page.objects if stored.holds_logs and course.wants(stored.key)
+            )
+            after = page.last and (course.beyond(page.last) or page.last)
+
+
+class Survey:
+    """Counts what a pass will find, in a thread of its own."""
+
+    def __init__(self, pages: Pages, course: Course) -> None:
+        """Begin to count."""
+        self._pages = pages
+        self._course = course
+        self._found = Progress()
+        self._closed = threading.Event()
+        threading.Thread(target=self._count, name="s3-survey", daemon=True).start()
+
+    def compared(self, done: Progress) -> Progress:
+        """Return *done* with what there is beside it, as far as that is counted."""
+        found = self._found
+        return replace(
+            done,
+            all_objects=max(found.all_objects, done.objects),
+            all_bytes=max(found.all_bytes, done.bytes),
+            counted=found.counted,
+        )
+
+    def close(self) -> None:
+        """Count no further."""
+        self._closed.set()
+
+    def _count(self) -> None:
+        objects = size = 0
+        try:
+            for found in self._pages.along(self._course):
+                if self._closed.is_set():
+                    return
+                objects += len(found)
+                size += sum(stored.size or 0 for stored in found)
+                self._found = Progress(all_objects=objects, all_bytes=size)
+            self._found = replace(self._found, counted=True)
+        except CloudFrontEcsError as error:
+            log.info("%s (how much there is remains unknown)", error)
