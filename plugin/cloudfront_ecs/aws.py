@@ -18,14 +18,28 @@ from cloudfront_ecs.options import Secret, option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AwsOptions:
-    """How to reach AWS; what is absent comes from where AWS users keep it."""
+class AwsAccess:
+    """Who we are to AWS, and where; what is absent comes from where AWS users keep it."""
 
     region: str | None = option(None, doc="AWS region; else from the environment or profile.")
     profile: str | None = option(None, doc="Named profile of the AWS configuration.")
-    endpoint_url: str | None = option(None, doc="Endpoint of another server than AWS's own.")
     role_arn: str | None = option(None, doc="Role to assume, for another account's data.")
     external_id: Secret | None = option(None, doc="External id that the role asks for.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwsOptions(AwsAccess):
+    """How to reach AWS's services."""
+
+    endpoint_url: str | None = option(None, doc="Endpoint of another server than AWS's own.")
+
+
+def session(access: AwsAccess) -> boto3.Session:
+    """Return a session with credentials that refresh, those of the role where one is named."""
+    botocore = BotocoreSession(profile=access.profile)
+    if access.role_arn:
+        _assume_role(botocore, access)
+    return boto3.Session(botocore_session=botocore, region_name=access.region)
 
 
 def client(service: str, options: AwsOptions, **settings: Any) -> Any:
@@ -35,20 +49,16 @@ def client(service: str, options: AwsOptions, **settings: Any) -> Any:
 
     Clients may be used from several threads; refreshed credentials are botocore's work.
     """
-    botocore = BotocoreSession(profile=options.profile)
-    if options.role_arn:
-        _assume_role(botocore, options)
-    session = boto3.Session(botocore_session=botocore, region_name=options.region)
     config = Config(
         user_agent_extra="cloudfront-ecs",
         retries=settings.pop("retries", {"mode": "standard", "max_attempts": 3}),
         connect_timeout=settings.pop("connect_timeout", 10),
         **settings,
     )
-    return session.client(service, endpoint_url=options.endpoint_url, config=config)
+    return session(options).client(service, endpoint_url=options.endpoint_url, config=config)
 
 
-def _assume_role(botocore: BotocoreSession, options: AwsOptions) -> None:
+def _assume_role(botocore: BotocoreSession, options: AwsAccess) -> None:
     """Make every client of the session use the role, with credentials that refresh."""
     extra: dict[str, str] = {"RoleSessionName": "cloudfront-ecs"}
     if options.external_id:
