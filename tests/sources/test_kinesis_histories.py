@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,7 +26,9 @@ PASSING = (
     "ExpiredIteratorException",
     "InternalFailureException",
 )
-AT_ONCE = Pace(interval=0, idle=0, longest_pause=0, listing=0.02, soonest_listing=0)
+AT_ONCE = Pace(
+    interval=0, idle=0, longest_pause=0, listing=0.02, soonest_listing=0, gather=0.01, renewal=0
+)
 
 
 class History:
@@ -43,7 +46,8 @@ class History:
     def restart(self) -> None:
         """Lose all that is not stored, as after kill -9."""
         options = KinesisOptions(stream="edge", limit=self.random.randrange(1, 6), concurrency=3)
-        self.source = KinesisSource(options, self.stream, self.store, AT_ONCE)  # type: ignore[arg-type]
+        pace = replace(AT_ONCE, few=self.random.randrange(1, 12))
+        self.source = KinesisSource(options, self.stream, self.store, pace)  # type: ignore[arg-type]
         self.in_flight: list[Payload] = []
 
     def end(self) -> None:

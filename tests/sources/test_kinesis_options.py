@@ -11,6 +11,7 @@ from cloudfront_ecs.sources.aws_kinesis import KinesisOptions, open_source, sour
 from cloudfront_ecs.sources.kinesis_stream import Position
 
 ARN = "arn:aws:kinesis:eu-west-1:123456789012:stream/edge"
+CONSUMER = f"{ARN}/consumer/reader:1700000000"
 
 
 def problems(table: dict[str, Any]) -> list[str]:
@@ -19,19 +20,40 @@ def problems(table: dict[str, Any]) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("stream", ["edge", ARN, ARN.replace("arn:aws:", "arn:aws-cn:")])
+@pytest.mark.parametrize("stream", ["edge", ARN, CONSUMER, ARN.replace("arn:aws:", "arn:aws-cn:")])
 def test_a_stream_is_a_name_or_an_arn(stream: str) -> None:
     assert problems({"stream": stream}) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "stream", "consumer"),
+    [
+        pytest.param({"stream": "edge"}, "edge", None, id="polling"),
+        pytest.param({"stream": ARN}, ARN, None, id="polling-by-arn"),
+        pytest.param({"stream": CONSUMER}, ARN, CONSUMER, id="consumer-arn"),
+        pytest.param({"stream": "edge", "consumer": "us"}, "edge", "us", id="consumer-name"),
+    ],
+)
+def test_a_consumer_makes_it_enhanced_fan_out(
+    given: dict[str, str], stream: str, consumer: str | None
+) -> None:
+    options = KinesisOptions(**given)  # type: ignore[arg-type]
+
+    assert (options.stream_named, options.consumer_named) == (stream, consumer)
 
 
 @pytest.mark.parametrize(
     ("table", "problem"),
     [
         pytest.param(
-            {"stream": f"{ARN}/consumer/reader:1700000000"},
-            f"sources.edge: stream: '{ARN}/consumer/reader:1700000000' is the ARN of a consumer, "
-            f"and enhanced fan-out is not there yet (give the stream's ARN, '{ARN}')",
-            id="consumer",
+            {"stream": CONSUMER, "consumer": "reader"},
+            "sources.edge: consumer: 'stream' is the ARN of a consumer already",
+            id="two-consumers",
+        ),
+        pytest.param(
+            {"stream": "edge", "consumer": "no name"},
+            "sources.edge: consumer: 'no name' is no name of a consumer",
+            id="no-name-of-a-consumer",
         ),
         pytest.param(
             {"stream": "no name"},

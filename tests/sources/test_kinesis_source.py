@@ -26,7 +26,7 @@ def source_of(
     stream: ScriptedStream, store: MemoryCheckpoints | None = None, **options: Any
 ) -> KinesisSource:
     known = KinesisOptions(stream="edge", **options)
-    pace = Pace(interval=0.02, idle=0.1, soonest_listing=0.05)
+    pace = Pace(interval=0.02, idle=0.1, soonest_listing=0.05, gather=0.05, few=known.limit)
     return KinesisSource(known, stream, store or MemoryCheckpoints(), pace)  # type: ignore[arg-type]
 
 

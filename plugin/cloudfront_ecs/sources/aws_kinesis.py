@@ -1,8 +1,8 @@
 """The ``aws_kinesis`` source: real-time logs from a Kinesis data stream.
 
-Every shard of the stream is read by this one process with GetRecords.  The checkpoint of
-a shard is the end of the last record below which everything is settled, written on every
-settlement that moves it; a crash costs re-reading what was in flight, never a record.
+Shards are read with GetRecords, or by enhanced fan-out where a consumer is named.  The
+checkpoint of a shard is the end of the last record below which everything is settled, written
+on every settlement that moves it; a crash costs re-reading what was in flight, never a record.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from cloudfront_ecs.adapters import SourceSpec
 from cloudfront_ecs.delivery.checkpoints import open_checkpoints
 from cloudfront_ecs.errors import ConfigError, SourceError
 from cloudfront_ecs.hookspecs import hookimpl
+from cloudfront_ecs.sources.kinesis_consumer import KinesisConsumer
 from cloudfront_ecs.sources.kinesis_options import KinesisOptions
 from cloudfront_ecs.sources.kinesis_source import KinesisSource
 from cloudfront_ecs.sources.kinesis_stream import ARN, TRIM_HORIZON, KinesisStream, trouble
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cloudfront_ecs.adapters import AdapterContext
+
+_SILENCE = 15.0
+"""Seconds without a byte; a subscription sends an event at least every 5."""
 
 
 def _open_stream(options: KinesisOptions, context: AdapterContext) -> KinesisStream:
@@ -36,12 +40,18 @@ def _open_stream(options: KinesisOptions, context: AdapterContext) -> KinesisStr
             "kinesis",
             options,
             connect_timeout=5,
-            read_timeout=15,
+            read_timeout=_SILENCE,
             max_pool_connections=options.concurrency,
+            retries={"total_max_attempts": 1},
         )
     except BotoCoreError as error:
         raise ConfigError(f"{context.name}: {error}") from error
-    return KinesisStream(client, options.stream)
+    return KinesisStream(client, options.stream_named)
+
+
+def _consumer(options: KinesisOptions, stream: KinesisStream) -> KinesisConsumer | None:
+    named = options.consumer_named
+    return KinesisConsumer(stream.client, named) if named else None
 
 
 def open_source(options: KinesisOptions, context: AdapterContext) -> KinesisSource:
@@ -52,7 +62,7 @@ def open_source(options: KinesisOptions, context: AdapterContext) -> KinesisSour
     except BaseException:
         store.close()
         raise
-    return KinesisSource(options, stream, store)
+    return KinesisSource(options, stream, store, consumer=_consumer(options, stream))
 
 
 def check_source(options: KinesisOptions, context: AdapterContext) -> str:

@@ -15,11 +15,16 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[Key]):
-    """The end of one call: its result, or the exception it raised."""
+    """The end of one call: its result, or the exception it raised.
+
+    Attributes:
+        asked: One of the threads made the call; false for what was reported from elsewhere.
+    """
 
     key: Key
     result: Any = None
     error: Exception | None = None
+    asked: bool = True
 
 
 class Background(Generic[Key]):
@@ -47,13 +52,17 @@ class Background(Generic[Key]):
         self._pending += 1
         self._asked.put((key, call))
 
+    def report(self, answer: Answer[Key]) -> None:
+        """Hand over an answer that none of the threads was asked for; from any thread."""
+        self._answers.put(answer)
+
     def next(self, timeout: float) -> Answer[Key] | None:
         """Return the next answer, or None when *timeout* seconds pass without one."""
         try:
             answer = self._answers.get(timeout=max(0.0, timeout))
         except queue.Empty:
             return None
-        self._pending -= 1
+        self._pending -= answer.asked
         return answer
 
     def close(self) -> None:

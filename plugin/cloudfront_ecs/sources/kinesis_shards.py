@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 RATE = 2 * 1024 * 1024  # bytes a second and shard; more is answered with throttling
 RETENTION_SLACK = 60.0
 STUCK_PAGES = 10
+UNSEEN = 10.0  # seconds without a page; at the tip they come every few
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,20 +35,31 @@ class Pace:
         interval: Between calls for one shard: Kinesis allows 5 GetRecords and 5
             GetShardIterator a second.
         idle: After a page that was empty at the tip.
+        gather: After a page of fewer than *few* records at the tip; also the longest that a
+            small page of a subscription waits for the next ones.
+        few: So many records make a payload.
+        renewal: From one subscription to a shard to the next; sooner it is refused.
         longest_pause: At most, after failures.
+        longest_throttled: At most, after being throttled: what was read too much is paid off
+            within 5 seconds.
         listing: From one listing of the shards to the next.
         soonest_listing: Likewise, when there is a reason to look.
     """
 
     interval: float = 0.2
     idle: float = 1.0
+    gather: float = 0.5
+    few: int = 1000
+    renewal: float = 5.1
     longest_pause: float = 30.0
+    longest_throttled: float = 5.0
     listing: float = 30.0
     soonest_listing: float = 0.5
 
-    def pause(self, failures: int) -> float:
+    def pause(self, failures: int, *, throttled: bool = False) -> float:
         """Return how long to wait after *failures* in a row: exponential, with full jitter."""
-        longest = min(self.longest_pause, self.interval * 2.0 ** min(failures, 16))
+        limit = self.longest_throttled if throttled else self.longest_pause
+        longest = min(limit, self.interval * 2.0 ** min(failures, 16))
         jitter = random.uniform(0, longest)  # noqa: S311 - spreads load, hides nothing
         return self.interval + jitter
 
@@ -66,6 +79,7 @@ class ShardReader:
         busy: A call is under way.
         failures: Failed calls in a row.
         behind: Distance from the tip at the last page, seconds.
+        seen: When the last page came, on the monotonic clock; 0 before the first.
         caught_up: The tip as it was at the start has been reached.
         ended: The closed shard has been read to its end.
         suspect: Kinesis refused the position once.
@@ -83,6 +97,7 @@ class ShardReader:
     busy: bool = False
     failures: int = 0
     behind: float = 0.0
+    seen: float = 0.0
     caught_up: bool = False
     ended: bool = False
     suspect: bool = False
@@ -120,8 +135,12 @@ class ShardReader:
         """
         self.failures, self.suspect, self.missing = 0, False, False
         self.iterator, self.behind = page.iterator, page.behind
-        self.due = began + max(pace.interval, page.size / RATE)
+        self.seen = time.monotonic()
+        # Kinesis counts from when it answered.
+        self.due = max(began + pace.interval, self.seen + page.size / RATE)
         if page.messages:
+            if not page.behind and len(page.messages) < pace.few:
+                self.due = max(self.due, began + pace.gather)
             self._report_gap(page.messages[0].arrived)
             self.position = Position.after(page.messages[-1])
             self.watermark.open(sequence, self.position)
@@ -129,6 +148,14 @@ class ShardReader:
             self.due = began + pace.idle
         if page.iterator is None:
             self.ended = True
+
+    def lag(self, now: float) -> float:
+        """Return the distance from the tip, seconds; *now* is on the monotonic clock.
+
+        What came since the last page is unknown, so where that is long ago the time counts.
+        """
+        age = now - self.seen
+        return self.behind + (age if age > UNSEEN else 0.0)
 
     def note_tip(self, page: Page, started: float) -> None:
         """Notice when *page* reaches the tip as it was at *started*, epoch seconds.

@@ -13,8 +13,10 @@ from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from botocore.eventstream import ParserError as EventStreamParserError
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError as TransportError
 
 from cloudfront_ecs.batches import Message
 from cloudfront_ecs.sources.kinesis_aggregates import record_position, user_messages
@@ -225,6 +227,7 @@ class Trouble(Enum):
     INVALID = auto()  # another position
     MISSING = auto()  # look which shards there are
     PASSING = auto()  # wait; tell when it lasts
+    IN_USE = auto()  # wait until a subscription may follow another one
     BLOCKED = auto()  # tell: somebody must act
 
 
@@ -237,21 +240,34 @@ _BY_CODE = {
     "ExpiredIteratorException": Trouble.EXPIRED,
     "InvalidArgumentException": Trouble.INVALID,
     "ResourceNotFoundException": Trouble.MISSING,
-    "ResourceInUseException": Trouble.PASSING,  # being created or changed
+    "ResourceInUseException": Trouble.IN_USE,
     "ExpiredNextTokenException": Trouble.PASSING,
     "InternalFailureException": Trouble.PASSING,
 }
 _SERVER_ERROR = 500
+_OF_THE_NETWORK = (
+    BotoCoreError,
+    ResponseParserError,
+    # An event stream breaks off without botocore's own errors.
+    EventStreamParserError,
+    TransportError,
+    OSError,
+)
+
+
+def error_code(error: ClientError) -> str:
+    """Return AWS's name for an error."""
+    return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def trouble(error: Exception) -> Trouble:
     """Classify what went wrong; an error that is not AWS's or the network's is raised."""
     if isinstance(error, ClientError):
-        known = _BY_CODE.get(error.response.get("Error", {}).get("Code", ""))
+        known = _BY_CODE.get(error_code(error))
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return known or (Trouble.PASSING if status >= _SERVER_ERROR else Trouble.BLOCKED)
     if isinstance(error, NoCredentialsError):
         return Trouble.BLOCKED
-    if isinstance(error, (BotoCoreError, ResponseParserError)):
+    if isinstance(error, _OF_THE_NETWORK):
         return Trouble.PASSING
     raise error
