@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cloudfront_ecs.monitoring.metrics import METRICS, PREFIX
 from cloudfront_ecs.normalize.api.risks import RISKS
 from cloudfront_ecs.options import describe
 from cloudfront_ecs.plugins import BUILT_IN, ROLES, Plugins
@@ -94,10 +95,25 @@ def risks_block() -> str:
     return _table(("Tag", "Says", "When"), rows)
 
 
+def metrics_block() -> str:
+    """Return the metrics as Markdown."""
+    rows = [
+        (
+            f"`{PREFIX}{metric.name}`",
+            metric.kind,
+            ", ".join(f"`{label}`" for label in metric.labels),
+            metric.meaning,
+        )
+        for metric in METRICS
+    ]
+    return _table(("Metric", "Type", "Labels", "Meaning"), rows)
+
+
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "fields": fields_block,
     "adapters": adapters_block,
     "risks": risks_block,
+    "metrics": metrics_block,
 }
 """What makes each generated block of the README."""
 
