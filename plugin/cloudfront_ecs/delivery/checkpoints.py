@@ -12,7 +12,7 @@ from cloudfront_ecs.errors import StateError
 from cloudfront_ecs.failpoints import reach
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from cloudfront_ecs.adapters import AdapterContext
@@ -33,8 +33,40 @@ class Checkpoint:
     finished: bool = False
 
 
+def rank(position: str) -> str:
+    """Return text that sorts as positions follow each other.
+
+    Whole numbers, however long, follow each other as numbers; all other positions (the
+    beginning, a time) come before them.
+    """
+    return f"{len(position):03d}{position}" if position.isdecimal() else "000"
+
+
+def moves_back(old: Checkpoint, new: Checkpoint) -> bool:
+    """Say whether storing *new* over *old* would forget that something is settled."""
+    return rank(new.position) < rank(old.position) or (old.finished and not new.finished)
+
+
 class CheckpointStore(Protocol):
-    """Keeps checkpoints by partition."""
+    """Keeps checkpoints by partition, for one worker or for several that share the work.
+
+    Attributes:
+        shared: Several workers use it, each holding some of the partitions; only those may
+            be read and saved.  Writing happens behind the back of whoever calls: what is held
+            and stored changes from call to call.
+        revision: Counts up when what ``holds``, ``wanted`` or ``load`` answer may have changed.
+        awaiting: More of what was offered may come to this worker soon.
+    """
+
+    shared: bool
+
+    @property
+    def revision(self) -> int:
+        """See above."""
+
+    @property
+    def awaiting(self) -> bool:
+        """See above."""
 
     def load(self, partition: str) -> Checkpoint | None:
         """Return the checkpoint of *partition*, or None when it never had one."""
@@ -48,6 +80,28 @@ class CheckpointStore(Protocol):
 
     def partitions(self) -> tuple[str, ...]:
         """Return the names of all partitions that have a checkpoint."""
+
+    def add(self, checkpoints: Mapping[str, Checkpoint]) -> None:
+        """Store *checkpoints* of partitions that have none; of others theirs stand."""
+
+    def unstored(self) -> Collection[str]:
+        """Return the partitions whose last ``save`` is not stored yet."""
+
+    def offer(self, partitions: Collection[str]) -> None:
+        """Say which partitions may be read now, by this worker or another."""
+
+    def holds(self, partition: str) -> bool:
+        """Say whether this worker may read *partition* and move its checkpoint.
+
+        Raises:
+            StateError: Nobody knows at the moment, or ever again; the text tells.
+        """
+
+    def wanted(self, partition: str) -> bool:
+        """Say whether another worker waits for *partition* to be given back."""
+
+    def give_back(self, partition: str) -> None:
+        """Let another worker have *partition*, with the checkpoint that was saved last."""
 
     def close(self) -> None:
         """Give up the store.  Safe to call twice."""
@@ -65,11 +119,41 @@ def open_checkpoints(context: AdapterContext) -> CheckpointStore:
     return SqliteCheckpoints(context.state / f"checkpoints-{name}.sqlite3")
 
 
-@dataclass(slots=True)
-class MemoryCheckpoints:
+class OneWorker:
+    """What ``CheckpointStore`` asks for and one worker alone needs not do."""
+
+    shared = False
+    revision = 0
+    awaiting = False
+
+    def unstored(self) -> Collection[str]:
+        """Return nothing: what is saved is stored."""
+        return ()
+
+    def offer(self, partitions: Collection[str]) -> None:
+        """Need no offer: there is nobody else."""
+
+    def holds(self, partition: str) -> bool:  # noqa: ARG002 - all the same
+        """Hold every partition."""
+        return True
+
+    def wanted(self, partition: str) -> bool:  # noqa: ARG002 - all the same
+        """Know nobody who wants one."""
+        return False
+
+    def give_back(self, partition: str) -> None:
+        """Keep it: there is nobody else."""
+
+
+@dataclass
+class MemoryCheckpoints(OneWorker):
     """Checkpoints that end with the process."""
 
     held: dict[str, Checkpoint] = field(default_factory=dict[str, Checkpoint])
+
+    def add(self, checkpoints: Mapping[str, Checkpoint]) -> None:
+        """Keep those of *checkpoints* that are new."""
+        self.save({key: value for key, value in checkpoints.items() if key not in self.held})
 
     def load(self, partition: str) -> Checkpoint | None:
         """Return the checkpoint of *partition*."""
@@ -77,6 +161,8 @@ class MemoryCheckpoints:
 
     def save(self, checkpoints: Mapping[str, Checkpoint]) -> None:
         """Keep all of *checkpoints*."""
+        for partition, checkpoint in checkpoints.items():
+            _forbid_moving_back(partition, self.held.get(partition), checkpoint)
         self.held.update(checkpoints)
 
     def partitions(self) -> tuple[str, ...]:
@@ -108,7 +194,7 @@ _LOAD = "SELECT position, time, finished FROM checkpoints WHERE partition = ?"
 _PARTITIONS = "SELECT partition FROM checkpoints ORDER BY partition"
 
 
-class SqliteCheckpoints:
+class SqliteCheckpoints(OneWorker):
     """Checkpoints in an SQLite file that only one process at a time may open.
 
     Crash safe, and refused where it cannot be trusted: see ``state_files``.
@@ -130,8 +216,14 @@ class SqliteCheckpoints:
             return Checkpoint(position, time, bool(finished))
         return None
 
+    def add(self, checkpoints: Mapping[str, Checkpoint]) -> None:
+        """Store those of *checkpoints* that are new, in one transaction."""
+        self.save({key: value for key, value in checkpoints.items() if self.load(key) is None})
+
     def save(self, checkpoints: Mapping[str, Checkpoint]) -> None:
         """Store all of *checkpoints* in one transaction."""
+        for partition, checkpoint in checkpoints.items():
+            _forbid_moving_back(partition, self.load(partition), checkpoint)
         rows = [
             (partition, checkpoint.position, checkpoint.time, int(checkpoint.finished))
             for partition, checkpoint in checkpoints.items()
@@ -156,3 +248,11 @@ class SqliteCheckpoints:
             return self._connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise StateError(f"{self.path}: cannot be read: {error}") from error
+
+
+def _forbid_moving_back(partition: str, old: Checkpoint | None, new: Checkpoint) -> None:
+    if old is not None and moves_back(old, new):
+        raise StateError(
+            f"{partition}: checkpoint {old.position} must not go back to {new.position} "
+            "(a defect: please report it)"
+        )
