@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cloudfront_ecs.batches import Payload, Receipt
@@ -119,7 +119,7 @@ class S3Listing:
             return
         del self._held[claim.stored.key]
         self._settled.add(claim.stored.key, claim.stored.etag or "")
-        self._done = self._done.plus(claim.stored)
+        self._done = self._done.settled(claim.stored)
         try:
             self._settled.store()
             reach("checkpointed")
@@ -140,14 +140,17 @@ class S3Listing:
     def drained(self) -> bool:
         """Say whether one whole pass was made and everything it found is settled."""
         listed = self._passes > 0 and self._after is None and not self._listing.full
-        return listed and not self._page and not self._held
+        return listed and not self._incomplete and not self._page and not self._held
 
     def progress(self) -> Progress:
-        """Return how much of what there is has been read; may be asked from other threads.
+        """Return how much of what the latest pass goes through is settled.
 
-        The first call begins to count what there is, beside the reading.
+        May be asked from other threads.  Until the first pass has listed everything, what
+        there is is counted beside it from the first call on.
         """
-        if self._survey is None and self._passes == 0 and not self._closed and not self._ended:
+        if self._after is None:
+            return replace(self._done, counted=self._passes > 0)
+        if self._survey is None and self._passes == 0 and not self._closed:
             self._survey = Survey(self._pages, self._course)
         return self._done if self._survey is None else self._survey.compared(self._done)
 
@@ -222,6 +225,7 @@ class S3Listing:
             self._end_pass()
             self._course.begin()
             self._ended = self._incomplete = False
+            self._done = Progress()
             self._versioned = True  # ask again in each pass
             self._after = self._scope.start_after
         if len(self._page) < AHEAD:
@@ -258,12 +262,11 @@ class S3Listing:
             if known.get(stored.key) != stored.etag and mark not in packed.of(place)
         ]
         self._course.listed([(stored, mark) for stored, mark, _ in wanted])
-        done = sum(stored.size or 0 for stored, *_ in wanted) - sum(s.size or 0 for s in new)
-        self._done = self._done.more(len(wanted) - len(new), done)
+        self._done = self._done.listed([stored for stored, *_ in wanted], new)
         self._page.extend(stored for stored in new if stored.key not in self._held)
         self._after = page.last and (self._course.beyond(page.last) or page.last)
         if page.last is None:
-            self._passes += not self._incomplete
+            self._passes += 1
             self._next_pass = self._clock() + self._scope.poll_seconds
 
     def _hand_out(self, claim: _Claim) -> Payload:

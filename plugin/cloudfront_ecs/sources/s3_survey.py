@@ -16,7 +16,7 @@ from cloudfront_ecs.errors import CloudFrontEcsError, PayloadError, SourceError
 from cloudfront_ecs.sources.s3_objects import StoredObject, s3_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from cloudfront_ecs.sources.s3_courses import Course, Scope
 
@@ -41,13 +41,20 @@ class Progress:
     all_bytes: int = 0
     counted: bool = False
 
-    def plus(self, stored: StoredObject) -> Progress:
-        """Return this with one more object read."""
-        return self.more(1, stored.size or 0)
+    def settled(self, stored: StoredObject) -> Progress:
+        """Return this with one more object settled."""
+        return replace(self, objects=self.objects + 1, bytes=self.bytes + (stored.size or 0))
 
-    def more(self, objects: int, size: int) -> Progress:
-        """Return this with more objects read."""
-        return replace(self, objects=self.objects + objects, bytes=self.bytes + size)
+    def listed(self, objects: Sequence[StoredObject], new: Sequence[StoredObject]) -> Progress:
+        """Return this with *objects* listed, all of which are settled but the *new* ones."""
+        size, unread = (sum(stored.size or 0 for stored in part) for part in (objects, new))
+        return replace(
+            self,
+            objects=self.objects + len(objects) - len(new),
+            bytes=self.bytes + size - unread,
+            all_objects=self.all_objects + len(objects),
+            all_bytes=self.all_bytes + size,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +136,8 @@ class Survey:
         found = self._found
         return replace(
             done,
-            all_objects=max(found.all_objects, done.objects),
-            all_bytes=max(found.all_bytes, done.bytes),
+            all_objects=max(found.all_objects, done.all_objects),
+            all_bytes=max(found.all_bytes, done.all_bytes),
             counted=found.counted,
         )
 
