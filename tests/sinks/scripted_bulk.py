@@ -32,11 +32,16 @@ CONFLICT = {
 
 @dataclass(frozen=True)
 class Seen:
-    """One bulk request as it arrived, inflated; header names in lower case."""
+    """One bulk request as it arrived, inflated; header names in lower case.
+
+    Attributes:
+        sent: The body as it came, compressed or not.
+    """
 
     path: str
     headers: Mapping[str, str]
     body: bytes
+    sent: bytes = b""
 
     @property
     def actions(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
@@ -59,6 +64,7 @@ class Exchange:
         self.server = server
         self.handler = handler
         self.seen = seen
+        self.date = ""
 
     def store(self) -> list[dict[str, Any]]:
         """Keep all documents, and return the items of the answer."""
@@ -78,6 +84,7 @@ class Exchange:
         """Answer with JSON, or with bytes as they are."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         kind = {} if isinstance(body, bytes) else {"Content-Type": "application/json"}
+        self.handler.date = self.date
         self.handler.send_response(status)
         for name, value in {**kind, "Content-Length": len(content), **(headers or {})}.items():
             self.handler.send_header(name, str(value))
@@ -248,14 +255,19 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     scripted: ScriptedBulk
+    date = ""
+    """What the header ``Date`` says, where it is not the time."""
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return self.date or super().date_time_string(timestamp)
 
     def do_POST(self) -> None:
         length = int(self.headers.get("Content-Length", 0))
-        body = self.rfile.read(length)
+        body = sent = self.rfile.read(length)
         with contextlib.suppress(OSError):
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
-        seen = Seen(self.path, {k.lower(): v for k, v in self.headers.items()}, body)
+        seen = Seen(self.path, {k.lower(): v for k, v in self.headers.items()}, body, sent)
         exchange = Exchange(self.scripted, self, seen)
         with contextlib.suppress(OSError):
             if "_bulk" in self.path:

@@ -153,7 +153,11 @@ def test_credentials_are_sent(server: ScriptedBulk, options: dict[str, str], hea
         pytest.param(
             {"hosts": ["http://h"], "tls": {"verify": False}}, "no host is reached", id="no-tls"
         ),
-        pytest.param({"aws_sigv4": "es"}, "unknown option 'aws_sigv4'", id="not-yet"),
+        pytest.param(
+            {"aws_sigv4": "es", "api_key": "hidden"}, "only one of", id="key-and-signature"
+        ),
+        pytest.param({"aws_sigv4": "s3"}, "unknown value 's3'", id="other-service"),
+        pytest.param({"aws": {"region": "eu-west-1"}}, "without 'aws_sigv4'", id="no-signature"),
     ],
 )
 def test_options_that_cannot_work_are_refused_without_secrets(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
+from botocore.exceptions import BotoCoreError
 from elastic_transport import (
     ConnectionError,  # noqa: A004 - the package's own, not the built-in one
     ConnectionTimeout,
@@ -23,17 +24,20 @@ from elastic_transport import (
     TlsError,
     Transport,
     TransportError,
+    Urllib3HttpNode,
 )
 from isal import igzip
 
 from cloudfront_ecs.errors import ConfigError, SinkBlockedError, SinkUnavailableError
 from cloudfront_ecs.failpoints import chosen, sending
 from cloudfront_ecs.sinks.bulk import error_of
+from cloudfront_ecs.sinks.signing import signed_node, signer_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cloudfront_ecs.sinks.elastic_options import ElasticOptions
+    from cloudfront_ecs.sinks.signing import Signer
 
 _PRODUCT_HEADER = "x-elastic-product"
 
@@ -91,8 +95,10 @@ class Cluster:
         authorization = _authorization(options)
         if authorization:
             self._headers["authorization"] = authorization
+        self._signer = _signer(options, self._place)
         self._transport = Transport(
             [_node(url, options, self._place) for url in options.hosts],
+            node_class=signed_node(self._signer) if self._signer else Urllib3HttpNode,
             max_retries=0,
             retry_on_status=(),
             retry_on_timeout=False,
@@ -134,9 +140,19 @@ class Cluster:
             )
         except TransportError as error:
             raise SinkUnavailableError(f"{self._place}: {_reason(error)}") from error
+        except BotoCoreError as error:
+            raise SinkUnavailableError(f"{self._place}.aws: {error}") from error
+        if self._signer and answer.meta.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            self._look_again(self._signer, answer.meta.headers.get("date"))
         node = answer.meta.node
         place = f"{self._place} ({node.scheme}://{node.host}:{node.port})"
         return Reply(answer.meta.status, answer.meta.headers, answer.body or b"", place)
+
+    def _look_again(self, signer: Signer, date: str | None) -> None:
+        try:
+            signer.refused(date)
+        except BotoCoreError as error:
+            raise SinkUnavailableError(f"{self._place}.aws: {error}") from error
 
     def product(self) -> Product:
         """Ask what runs at the other end.
@@ -189,7 +205,7 @@ def _retry_after(reply: Reply) -> float | None:
 
 _HINTS = {
     400: "is it TLS, or a proxy? see 'hosts'",
-    401: "set 'username' and 'password', 'api_key' or 'bearer_token'",
+    401: "set 'username' and 'password', 'api_key', 'bearer_token' or 'aws_sigv4'",
     403: "the account needs more permissions, or an index is read-only",
     404: "check the path in 'hosts' and run 'cloudfront-ecs setup'",
 }
@@ -217,6 +233,15 @@ def _authorization(options: ElasticOptions) -> str | None:
     if options.bearer_token is not None:
         return f"Bearer {options.bearer_token.reveal()}"
     return None
+
+
+def _signer(options: ElasticOptions, place: str) -> Signer | None:
+    if options.aws_sigv4 is None:
+        return None
+    try:
+        return signer_of(options.aws, options.aws_sigv4, options.hosts)
+    except (ValueError, BotoCoreError) as error:
+        raise ConfigError(f"{place}.aws: {error}") from error
 
 
 def _node(url: str, options: ElasticOptions, place: str) -> NodeConfig:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
+from cloudfront_ecs import aws
 from cloudfront_ecs.options import Secret, option
 
 if TYPE_CHECKING:
@@ -49,6 +50,10 @@ class ElasticOptions:
     password: Secret | None = option(None, doc="Password of the user.")
     api_key: Secret | None = option(None, doc="API key of Elasticsearch, encoded or as id:key.")
     bearer_token: Secret | None = option(None, doc="Token, sent as it is.")
+    aws_sigv4: Literal["es", "aoss"] | None = option(
+        None, doc="Sign requests: es for OpenSearch Service, aoss for OpenSearch Serverless."
+    )
+    aws: aws.AwsAccess = option(aws.AwsAccess(), doc="Whose credentials sign, and where.")
     namespace: str = option(
         DEFAULT_NAMESPACE, doc="Last part of the data streams' names, logs-<dataset>-<namespace>."
     )
@@ -65,12 +70,15 @@ class ElasticOptions:
             "username": self.username is not None or self.password is not None,
             "api_key": self.api_key is not None,
             "bearer_token": self.bearer_token is not None,
+            "aws_sigv4": self.aws_sigv4 is not None,
         }
         given = [name for name, is_given in ways.items() if is_given]
         if len(given) > 1:
             raise ValueError(f"only one of {' and '.join(map(repr, given))} can be used")
         if (self.username is None) != (self.password is None):
             raise ValueError("'username' and 'password' belong together")
+        if self.aws != aws.AwsAccess() and self.aws_sigv4 is None:
+            raise ValueError("'aws' is given without 'aws_sigv4'")
         if not self.namespace or self.namespace != self.namespace.lower():
             raise ValueError(f"'namespace' {self.namespace!r} must be lower case and not empty")
         if _FORBIDDEN_IN_NAMESPACE & set(self.namespace):
