@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -12,7 +13,7 @@ from cloudfront_ecs.batches import Message
 from cloudfront_ecs.sources.kinesis_stream import Page, Shard, StreamSummary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from cloudfront_ecs.sources.kinesis_stream import Position
 
@@ -39,7 +40,7 @@ class ScriptedStream:
         faults: Raised by the next calls, by operation: ``iterator``, ``records``, ``shards``.
         trimmed: Sequence numbers up to here are refused, by shard.
         silent: Shards that answer empty pages, as far behind as the retention.
-        asked: The positions for which iterators were wanted.
+        asked: The positions for which iterators or subscriptions were wanted.
     """
 
     listed: dict[str, Shard] = field(default_factory=dict)
@@ -74,35 +75,91 @@ class ScriptedStream:
         return StreamSummary(ARN, "edge", "ACTIVE", self.created, DAY, NOW)
 
     def shards(self) -> dict[str, Shard]:
-        self._fault("shards")
+        self.fault("shards")
         return dict(self.listed)
 
     def iterator(self, shard_id: str, position: Position) -> str:
         self.asked.append((shard_id, position.text() if position.value else position.kind))
-        self._fault("iterator")
+        self.fault("iterator")
+        return f"{shard_id}/{self.first(shard_id, position)}"
+
+    def records(self, iterator: str, limit: int) -> Page:
+        self.calls += 1
+        self.fault("records")
+        shard_id, _, text = iterator.partition("/")
+        page = self.page(shard_id, int(text), limit)
+        following = page.iterator and f"{shard_id}/{int(page.iterator) + 1}"
+        return replace(page, iterator=following)
+
+    def first(self, shard_id: str, position: Position) -> int:
+        """Return the number of the first record at a position."""
         if position.kind == "AFTER_SEQUENCE_NUMBER":
             number = int(position.value)
             if number <= self.trimmed.get(shard_id, 0):
                 raise client_error("InvalidArgumentException")
-            return f"{shard_id}/{number + 1}"
+            return number + 1
         if position.kind == "LATEST":
-            return f"{shard_id}/{8 + len(self.held[shard_id])}"
-        return f"{shard_id}/{self.trimmed.get(shard_id, 0) + 1}"
+            return 8 + len(self.held[shard_id])
+        return self.trimmed.get(shard_id, 0) + 1
 
-    def records(self, iterator: str, limit: int) -> Page:
-        self.calls += 1
-        self._fault("records")
-        shard_id, _, text = iterator.partition("/")
-        if shard_id in self.silent and int(text) > 1:
-            return Page([], iterator, DAY, 0)
-        left = [message for message in self.held[shard_id] if int(message.position) >= int(text)]
+    def page(self, shard_id: str, first: int, limit: int) -> Page:
+        """Return the records from *first* on; the iterator is the number of the last one."""
+        if shard_id in self.silent and first > 1:
+            return Page([], str(first - 1), DAY, 0)
+        left = [message for message in self.held[shard_id] if int(message.position) >= first]
         page = left[:limit]
-        following: str | None = f"{shard_id}/{int(page[-1].position) + 1 if page else int(text)}"
+        last: str | None = page[-1].position if page else str(first - 1)
         if len(page) == len(left) and self.listed[shard_id].closed:
-            following = None
-        return Page(page, following, float(len(left) - len(page)), 0)
+            last = None
+        size = sum(len(message.data) for message in page)
+        return Page(page, last, float(len(left) - len(page)), size)
 
-    def _fault(self, operation: str) -> None:
+    def fault(self, operation: str) -> None:
         faults = self.faults.get(operation)
         if faults:
             raise faults.popleft()
+
+
+@dataclass(slots=True)
+class ScriptedConsumer:
+    """Stands in for ``KinesisConsumer``.
+
+    Attributes:
+        stream: Where the records are; its faults may be of ``subscribe`` and ``events``, too.
+        limit: Records in an event.
+        lasts: Events in a subscription.
+        usable: Somebody can subscribe.
+        open: Shards that somebody subscribes to just now.
+        sent: Events sent.
+    """
+
+    stream: ScriptedStream
+    limit: int = 2
+    lasts: int = 1000
+    usable: bool = True
+    open: list[str] = field(default_factory=list)
+    sent: int = 0
+
+    def ready(self, stream_arn: str) -> str | None:
+        return f"{stream_arn}/consumer/us:1" if self.usable else None
+
+    def events(self, consumer_arn: str, shard_id: str, position: Position) -> Iterator[Page]:
+        assert consumer_arn == f"{ARN}/consumer/us:1"
+        self.stream.asked.append((shard_id, position.text() if position.value else position.kind))
+        self.stream.fault("subscribe")
+        if shard_id in self.open:
+            raise client_error("ResourceInUseException")
+        self.open.append(shard_id)
+        try:
+            first = self.stream.first(shard_id, position)
+            for _ in range(self.lasts):
+                self.stream.fault("events")
+                page = self.stream.page(shard_id, first, self.limit)
+                self.sent += 1
+                yield page
+                if page.iterator is None:
+                    return
+                first = int(page.iterator) + 1
+                time.sleep(0.02 if not page.messages else 0)
+        finally:
+            self.open.remove(shard_id)

@@ -16,7 +16,7 @@ from cloudfront_ecs.sources.aws_kinesis import KinesisOptions
 from cloudfront_ecs.sources.kinesis_shards import Pace
 from cloudfront_ecs.sources.kinesis_source import KinesisSource
 from cloudfront_ecs.sources.kinesis_stream import Shard
-from sources.scripted_kinesis import NOW, ScriptedStream, client_error
+from sources.scripted_kinesis import NOW, ScriptedConsumer, ScriptedStream, client_error
 
 if TYPE_CHECKING:
     from cloudfront_ecs.batches import Payload
@@ -34,8 +34,9 @@ AT_ONCE = Pace(
 class History:
     """A stream, a reader of it, and what the reader settled."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, fan_out: bool) -> None:
         self.random = random.Random(seed)
+        self.fan_out = fan_out
         self.stream = ScriptedStream()
         self.store = MemoryCheckpoints()
         self.settled: set[tuple[str, str]] = set()
@@ -47,7 +48,11 @@ class History:
         """Lose all that is not stored, as after kill -9."""
         options = KinesisOptions(stream="edge", limit=self.random.randrange(1, 6), concurrency=3)
         pace = replace(AT_ONCE, few=self.random.randrange(1, 12))
-        self.source = KinesisSource(options, self.stream, self.store, pace)  # type: ignore[arg-type]
+        consumer = None
+        if self.fan_out:
+            limit, lasts = self.random.randrange(1, 6), self.random.randrange(1, 20)
+            consumer = ScriptedConsumer(self.stream, limit, lasts)
+        self.source = KinesisSource(options, self.stream, self.store, pace, consumer)  # type: ignore[arg-type]
         self.in_flight: list[Payload] = []
 
     def end(self) -> None:
@@ -82,7 +87,8 @@ class History:
         held.append(Message(b"later\n", str(8 + len(held)), NOW - 50))
 
     def fail(self) -> None:
-        operation = self.random.choice(["iterator", "records", "shards"])
+        reading = ["subscribe", "events"] if self.fan_out else ["iterator", "records"]
+        operation = self.random.choice([*reading, "shards"])
         self.stream.fail(operation, [client_error(self.random.choice(PASSING))])
 
     def settle(self) -> None:
@@ -123,9 +129,10 @@ class History:
                 assert self.records_of(shard_id, int(checkpoint.position)) <= self.settled
 
 
+@pytest.mark.parametrize("fan_out", [False, True], ids=["polling", "fan-out"])
 @pytest.mark.parametrize("seed", range(25))
-def test_no_history_loses_a_record(seed: int) -> None:
-    history = History(seed)
+def test_no_history_loses_a_record(seed: int, *, fan_out: bool) -> None:
+    history = History(seed, fan_out=fan_out)
     steps = {
         history.poll: 40,
         history.settle: 25,

@@ -151,6 +151,7 @@ class Calls:
     def _ask(self, call: Call, reader: ShardReader) -> None:
         shard_id = reader.shard.id
         if self._subscriptions is not None and self._consumer_arn is not None:
+            reader.due = call.began + self._pace.renewal
             goes_on = Position("AFTER_SEQUENCE_NUMBER", reader.iterator or "")
             start = goes_on if reader.iterator else reader.begin()
             self._subscriptions.open(call, self._consumer_arn, shard_id, start)

@@ -167,8 +167,9 @@ class KinesisSource:
             elif result is not None:
                 reader.iterator = result
             else:
-                reader.due = call.began + self._pace.renewal
                 log.debug("%s: the subscription has ended", reader.place)
+            if not answer.asked and answer.error is None:
+                reader.due = call.began + self._pace.renewal
 
     def _take_page(self, reader: ShardReader, page: Page, began: float) -> None:
         assert self._book is not None
