@@ -12,6 +12,7 @@ import sys
 import time
 from collections import defaultdict
 from contextlib import closing
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -93,6 +94,12 @@ class Stream:
         """Return the options of a source that reads this stream."""
         options.setdefault("idle_seconds", 0.2)
         return KinesisOptions(stream=self.name, endpoint_url=self.server.endpoint, **options)
+
+    def named(self, stream: str) -> Stream:
+        """Return the same stream under another name, such as an ARN."""
+        other = copy(self)
+        other.name = stream
+        return other
 
     def open(self, state: Path | None = None, **options: Any) -> KinesisSource:
         """Open a source that reads this stream."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from cloudfront_ecs import aws
 from cloudfront_ecs.adapters import SourceSpec
@@ -20,7 +20,13 @@ from cloudfront_ecs.hookspecs import hookimpl
 from cloudfront_ecs.sources.kinesis_consumer import KinesisConsumer
 from cloudfront_ecs.sources.kinesis_options import KinesisOptions
 from cloudfront_ecs.sources.kinesis_source import KinesisSource
-from cloudfront_ecs.sources.kinesis_stream import ARN, TRIM_HORIZON, KinesisStream, trouble
+from cloudfront_ecs.sources.kinesis_stream import (
+    ARN,
+    TRIM_HORIZON,
+    KinesisStream,
+    error_code,
+    trouble,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,7 +76,9 @@ def check_source(options: KinesisOptions, context: AdapterContext) -> str:
     stream = _open_stream(options, context)
     try:
         summary, shards = stream.summary(), stream.shards()
-        stream.iterator(next(iter(shards)), TRIM_HORIZON)
+        how = _fan_out(options, stream, summary.arn)
+        if not how:
+            stream.iterator(next(iter(shards)), TRIM_HORIZON)
     except Exception as error:
         trouble(error)
         raise SourceError(f"kinesis://{options.stream}: {error}") from error
@@ -79,8 +87,23 @@ def check_source(options: KinesisOptions, context: AdapterContext) -> str:
     taking = sum(not shard.closed for shard in shards.values())
     return (
         f"stream {summary.name} is {summary.status.lower()}, "
-        f"{taking} of {len(shards)} shards take records"
+        f"{taking} of {len(shards)} shards take records{how}"
     )
+
+
+def _fan_out(options: KinesisOptions, stream: KinesisStream, stream_arn: str) -> str:
+    """Return what there is to say of the consumer; nothing is registered."""
+    consumer = _consumer(options, stream)
+    if consumer is None:
+        return ""
+    try:
+        arn, status = consumer.status(stream_arn)
+    except ClientError as error:
+        if options.consumer is None or error_code(error) != "ResourceNotFoundException":
+            raise
+        return f", consumer {options.consumer} is not registered yet (running registers it)"
+    name = arn.rpartition("/")[2].partition(":")[0]
+    return f", consumer {name} is {status.lower()}"
 
 
 @hookimpl
