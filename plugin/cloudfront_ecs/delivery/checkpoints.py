@@ -54,7 +54,7 @@ class CheckpointStore(Protocol):
         shared: Several workers use it, each holding some of the partitions; only those may
             be read and saved.  Writing happens behind the back of whoever calls: what is held
             and stored changes from call to call.
-        revision: Counts up when what ``holds``, ``wanted`` or ``load`` answer may have changed.
+        revision: Counts up when what ``term``, ``wanted`` or ``load`` answer may have changed.
         awaiting: More of what was offered may come to this worker soon.
     """
 
@@ -90,8 +90,11 @@ class CheckpointStore(Protocol):
     def offer(self, partitions: Collection[str]) -> None:
         """Say which partitions may be read now, by this worker or another."""
 
-    def holds(self, partition: str) -> bool:
-        """Say whether this worker may read *partition* and move its checkpoint.
+    def term(self, partition: str) -> int | None:
+        """Return since when this worker may read *partition* and move its checkpoint.
+
+        A number that changes when it lost the partition and got it again; None while it may
+        not.
 
         Raises:
             StateError: Nobody knows at the moment, or ever again; the text tells.
@@ -133,9 +136,9 @@ class OneWorker:
     def offer(self, partitions: Collection[str]) -> None:
         """Need no offer: there is nobody else."""
 
-    def holds(self, partition: str) -> bool:  # noqa: ARG002 - all the same
-        """Hold every partition."""
-        return True
+    def term(self, partition: str) -> int | None:  # noqa: ARG002 - all the same
+        """Hold every partition, for ever."""
+        return 0
 
     def wanted(self, partition: str) -> bool:  # noqa: ARG002 - all the same
         """Know nobody who wants one."""

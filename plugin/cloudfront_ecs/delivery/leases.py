@@ -54,11 +54,13 @@ class Holding:
         lease: As the table last confirmed it.
         checkpoint: What is to be stored with the next write.
         written: When the last write that succeeded began, on our clock.
+        term: The counter with which it was taken.
     """
 
     lease: Lease
     checkpoint: Checkpoint
     written: float
+    term: int
 
     @property
     def moved(self) -> bool:
@@ -258,7 +260,7 @@ class Leases:
             self._current(seen.lease, refused)
             return
         self.seen[lease.partition] = Seen(lease, self._clock())
-        self.held[lease.partition] = Holding(lease, lease.checkpoint, began)
+        self.held[lease.partition] = Holding(lease, lease.checkpoint, began, lease.counter)
 
     def _ask_busiest(self, leases: list[Seen]) -> None:
         """Ask whoever has at least two more for one lease; one at a time."""

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cloudfront_ecs.delivery.checkpoints import Checkpoint
+from cloudfront_ecs.delivery.checkpoints import Checkpoint, moves_back
 from cloudfront_ecs.delivery.dynamodb_table import TableMissingError
 from cloudfront_ecs.delivery.lease_table import VanishedError
 from cloudfront_ecs.delivery.leases import RENEWALS, Leases
@@ -38,7 +38,7 @@ class _Snapshot:
     """What the thread knows, for others to read."""
 
     known: Mapping[str, Checkpoint] = field(default_factory=dict[str, Checkpoint])
-    held: frozenset[str] = frozenset()
+    terms: Mapping[str, int] = field(default_factory=dict[str, int])
     wanted: frozenset[str] = frozenset()
     awaiting: bool = True
 
@@ -83,6 +83,7 @@ class SharedCheckpoints:
         self._revision = 0
         self._asked = self._done = 0
         self._offered: frozenset[str] = frozenset()
+        self._returning: set[str] = set()
         self._unstored: dict[str, Checkpoint] = {}
         self._failures = 0
         self._problem: str | None = None
@@ -143,8 +144,8 @@ class SharedCheckpoints:
             self._asked += 1
         self._wake.set()
 
-    def holds(self, partition: str) -> bool:
-        """Say whether this worker may read *partition* and move its checkpoint.
+    def term(self, partition: str) -> int | None:
+        """Return since when this worker may read *partition*; None while it may not.
 
         Raises:
             StateError: The table cannot be used.
@@ -152,7 +153,7 @@ class SharedCheckpoints:
         problem = self._defect or self._problem
         if problem is not None:
             raise StateError(problem)
-        return partition in self._snapshot.held
+        return None if partition in self._returning else self._snapshot.terms.get(partition)
 
     def wanted(self, partition: str) -> bool:
         """Say whether another worker waits for *partition*."""
@@ -162,6 +163,7 @@ class SharedCheckpoints:
         """Have *partition* given back, with the checkpoint that was saved last."""
         with self._lock:
             self._orders.returned.append(partition)
+            self._returning.add(partition)
         self._wake.set()
 
     def close(self) -> None:
@@ -229,13 +231,16 @@ class SharedCheckpoints:
             saved, self._orders.saved = self._orders.saved, {}
         for partition, checkpoint in saved.items():
             holding = self._leases.held.get(partition)
-            if holding is not None:
+            # What an earlier term has left behind may be older than what is stored.
+            if holding is not None and not moves_back(holding.checkpoint, checkpoint):
                 holding.checkpoint = checkpoint
 
     def _take_returned(self) -> None:
-        while self._orders.returned:
-            self._leases.give_back(self._orders.returned[0])
-            self._orders.returned.pop(0)
+        with self._lock:
+            returned, self._orders.returned = self._orders.returned, []
+        self._take_saved()  # whatever was saved before it was returned
+        for partition in returned:
+            self._leases.give_back(partition)
 
     def _take_offer(self) -> bool:
         """Make new leases and take over what is offered; say whether there was anything."""
@@ -262,15 +267,20 @@ class SharedCheckpoints:
         """Let others see what is known now."""
         leases = self._leases
         known = {name: seen.lease.checkpoint for name, seen in leases.seen.items()}
-        held = dict(leases.held)
-        wanted = {name for name, item in held.items() if item.lease.wanted not in ("", leases.owner)}
-        snapshot = _Snapshot(known, frozenset(held), frozenset(wanted), leases.awaits())
-        old, self._snapshot = self._snapshot, snapshot
+        held = {name: holding.term for name, holding in leases.held.items()}
+        wanted = frozenset(
+            name
+            for name, holding in leases.held.items()
+            if holding.lease.wanted not in ("", leases.owner)
+        )
+        old, new = self._snapshot, _Snapshot(known, held, wanted, leases.awaits())
         with self._lock:
+            self._snapshot = new
+            self._returning &= held.keys()
             for name, checkpoint in list(self._unstored.items()):
                 if known.get(name) == checkpoint or name not in held:
                     del self._unstored[name]
-        if (old.held, old.wanted, _ended(old)) != (held.keys(), wanted, _ended(snapshot)):
+        if (old.terms, old.wanted, _ended(old)) != (held, wanted, _ended(new)):
             self._revision += 1
 
     def _say_farewell(self) -> None:

@@ -27,6 +27,11 @@ class Call(NamedTuple):
     reader: ShardReader | None = None
     ticket: int = 0
 
+    @property
+    def leaving(self) -> bool:
+        """Whether another worker waits for the shard."""
+        return self.reader is not None and self.reader.leaving > 0
+
     def current(self, readers: Mapping[str, ShardReader]) -> bool:
         """Say whether its answer may be used: the shard was not given back meanwhile."""
         reader = self.reader
@@ -132,12 +137,12 @@ class Calls:
         """Whether *reader* may be read, be it later; a doubtful one waits for the listing."""
         doubtful = (reader.suspect or reader.missing) and self.listing_awaited
         unheard = self._subscriptions is not None and self._consumer_arn is None
-        return not (reader.busy or reader.ended or doubtful or unheard)
+        return not (reader.busy or reader.ended or reader.leaving or doubtful or unheard)
 
     def _make(self, readers: Mapping[str, ShardReader]) -> None:
         now = time.monotonic()
         if self._subscriptions is not None:
-            self._subscriptions.keep(lambda call: call.current(readers))
+            self._subscriptions.keep(lambda call: call.current(readers) and not call.leaving)
         if self._listing_due <= now and not self._listing_busy and not self._background.full:
             self._listing_busy, self._listing_wanted = True, False
             self._background.submit(Call(now), self._list)

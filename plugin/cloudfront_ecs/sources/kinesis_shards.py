@@ -1,4 +1,4 @@
-"""The state of reading one shard, and which shards may be read at all."""
+"""The state of reading one shard."""
 
 from __future__ import annotations
 
@@ -14,10 +14,7 @@ from cloudfront_ecs.delivery.watermark import Watermark
 from cloudfront_ecs.sources.kinesis_stream import LATEST, TRIM_HORIZON, Position
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from cloudfront_ecs.delivery.checkpoints import CheckpointStore
-    from cloudfront_ecs.sources.kinesis_stream import Page, Shard, StreamSummary
+    from cloudfront_ecs.sources.kinesis_stream import Page, Shard
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +61,21 @@ class Pace:
         return self.interval + jitter
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Records that left the stream before they were read.
+
+    Attributes:
+        place: The shard's name for people.
+        after: When the last record before the gap came to the stream, epoch seconds.
+        before: When the first one behind it came; None where the shard ends with the gap.
+    """
+
+    place: str
+    after: float | None
+    before: float | None
+
+
 @dataclass(slots=True)
 class ShardReader:
     """How far one shard has been handed out, and when and how to go on.
@@ -84,6 +96,9 @@ class ShardReader:
         ended: The closed shard has been read to its end.
         suspect: Kinesis refused the position once.
         missing: Kinesis did not know the shard when it was last asked.
+        term: For which the shard is this worker's.
+        leaving: When another worker asked for it, on the monotonic clock; 0 where nobody has.
+        gaps: Takes what was missed.
     """
 
     shard: Shard
@@ -102,6 +117,9 @@ class ShardReader:
     ended: bool = False
     suspect: bool = False
     missing: bool = False
+    term: int = 0
+    leaving: float = 0.0
+    gaps: list[Gap] = field(default_factory=list[Gap])
     _stuck: int = 0
     _gap: Position | None = None
 
@@ -198,7 +216,7 @@ class ShardReader:
         log.warning(
             "%s: position %s (record of %s) is no longer in the stream; "
             "reading goes on with the oldest record there is",
-            *(self.place, self.position.value, _when(self.position.arrived)),
+            *(self.place, self.position.value, when(self.position.arrived)),
         )
         self._gap, self._stuck, self.suspect = self.position, 0, False
         self.rewind(TRIM_HORIZON)
@@ -208,8 +226,9 @@ class ShardReader:
         log.warning(
             "%s: the shard expired before it was read to its end; "
             "records that came after %s may be missing",
-            *(self.place, _when(self.position.arrived)),
+            *(self.place, when(self.position.arrived)),
         )
+        self.gaps.append(Gap(self.place, self.position.arrived, None))
         self.ended = self.caught_up = True
 
     def _report_gap(self, arrived: float | None) -> None:
@@ -217,97 +236,14 @@ class ShardReader:
             return
         log.warning(
             "%s: records that came between %s and %s expired before they were read",
-            *(self.place, _when(self._gap.arrived), _when(arrived)),
+            *(self.place, when(self._gap.arrived), when(arrived)),
         )
+        self.gaps.append(Gap(self.place, self._gap.arrived, arrived))
         self._gap = None
 
 
-def _when(arrived: float | None) -> str:
+def when(arrived: float | None) -> str:
+    """Return an arrival for people."""
     if arrived is None:
         return "unknown time"
     return datetime.fromtimestamp(arrived, UTC).isoformat(timespec="milliseconds")
-
-
-class ShardBook:
-    """Knows from the listing and the checkpoints which shards may be read, and from where.
-
-    A shard may be read when all its parents (two after a merge) are finished or no longer
-    listed.  The configured start holds for the shards of the first listing ever; every
-    shard that appears later begins at its trim horizon.  Both are written down before
-    anything is read, so a restart before the first settled record changes nothing.
-    """
-
-    def __init__(self, store: CheckpointStore, stream: StreamSummary, start: Position) -> None:
-        """Find out whether the stream was read before."""
-        self.stream = stream
-        self._store = store
-        self._scope = f"{stream.arn}@{stream.created}/"
-        self._start = start
-        known = store.partitions()
-        self._first = not any(name.startswith(self._scope) for name in known)
-        if self._first and any(name.startswith(f"{stream.arn}@") for name in known):
-            log.warning(
-                "%s: the stream was deleted and made anew since it was last read; "
-                "the old checkpoints do not count, reading begins where 'start' says",
-                f"kinesis://{stream.name}",
-            )
-
-    def place(self, shard_id: str) -> str:
-        """Return the name of a shard for people."""
-        return f"kinesis://{self.stream.name}/{shard_id}"
-
-    def save(self, readers: Mapping[str, ShardReader]) -> None:
-        """Store the watermarks of *readers*, all or none."""
-        self._store.save({self._scope + key: item.checkpoint() for key, item in readers.items()})
-
-    def open(
-        self, shards: Mapping[str, Shard], reading: Mapping[str, ShardReader]
-    ) -> Iterator[ShardReader]:
-        """Yield a reader for every listed shard that may be read and is not yet."""
-        at_tip = self._first and self._start.kind == LATEST.kind
-        checkpoints = self._checkpoints(shards)
-        for shard in shards.values():
-            checkpoint = checkpoints[shard.id]
-            if shard.id in reading or checkpoint.finished:
-                continue
-            if all(self._is_done(parent, checkpoints, reading) for parent in shard.parents):
-                position = Position.parse(checkpoint.position, checkpoint.time)
-                yield ShardReader(shard, self.place(shard.id), position, at_tip=at_tip)
-
-    def _checkpoints(self, shards: Mapping[str, Shard]) -> dict[str, Checkpoint]:
-        """Return the checkpoint of every listed shard; new shards get one."""
-        initial = Checkpoint((self._start if self._first else TRIM_HORIZON).text())
-        found: dict[str, Checkpoint] = {}
-        new: dict[str, Checkpoint] = {}
-        for shard_id in shards:
-            checkpoint = self._store.load(self._scope + shard_id)
-            if checkpoint is None:
-                checkpoint = new[self._scope + shard_id] = initial
-            found[shard_id] = checkpoint
-        if new:
-            self._store.save(new)
-        self._first = False
-        return found
-
-    def _is_done(
-        self, parent: str, listed: Mapping[str, Checkpoint], reading: Mapping[str, ShardReader]
-    ) -> bool:
-        if parent in listed:
-            return listed[parent].finished
-        if parent in reading:
-            return False
-        self._report_lost(parent)
-        return True
-
-    def _report_lost(self, parent: str) -> None:
-        """Warn when a shard left the stream before it was read to its end, once."""
-        checkpoint = self._store.load(self._scope + parent)
-        if checkpoint is None or checkpoint.finished:
-            return
-        log.warning(
-            "%s: the shard expired before it was read to its end; "
-            "records that came after %s may be missing",
-            *(self.place(parent), _when(checkpoint.time)),
-        )
-        closed = Checkpoint(checkpoint.position, checkpoint.time, finished=True)
-        self._store.save({self._scope + parent: closed})

@@ -9,12 +9,12 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from cloudfront_ecs.batches import Origin, Payload, Receipt
-from cloudfront_ecs.errors import SourceError, StateError
+from cloudfront_ecs.errors import CheckpointError, SourceError, StateError
 from cloudfront_ecs.failpoints import reach
 from cloudfront_ecs.normalize.documents.aws_fields import Kinesis
+from cloudfront_ecs.sources.kinesis_book import ShardBook
 from cloudfront_ecs.sources.kinesis_calls import Calls
 from cloudfront_ecs.sources.kinesis_gathering import Gathering
-from cloudfront_ecs.sources.kinesis_shards import Pace, ShardBook, ShardReader
 from cloudfront_ecs.sources.kinesis_stream import ARN, Page, Trouble, trouble
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cloudfront_ecs.sources.kinesis_consumer import KinesisConsumer
     from cloudfront_ecs.sources.kinesis_gathering import Gathered
     from cloudfront_ecs.sources.kinesis_options import KinesisOptions
+    from cloudfront_ecs.sources.kinesis_shards import Gap, Pace, ShardReader
     from cloudfront_ecs.sources.kinesis_stream import KinesisStream, Shard, StreamSummary
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,11 @@ class KinesisSource:
     Settling and releasing go by shard.  A shard may have several payloads in flight; its
     checkpoint follows the oldest of them.  Releasing one forgets it and all later ones of
     the same shard, whether settled or not, and the shard is read again from where it began;
-    receipts forgotten that way may still be settled or released, which changes nothing.
+    receipts forgotten that way may still be settled or released, which changes nothing.  A
+    shard that another worker has now is forgotten likewise, with all that is in flight.
+
+    Attributes:
+        gaps: What left the stream before it was read.
     """
 
     def __init__(
@@ -58,7 +63,10 @@ class KinesisSource:
         self._stream = stream
         self._store = store
         self._pace = pace or options.pace()
+        self.gaps: list[Gap] = []
         self._book: ShardBook | None = None
+        self._shards: Mapping[str, Shard] = {}
+        self._revision = store.revision
         self._readers: dict[str, ShardReader] = {}
         self._unsaved: dict[str, ShardReader] = {}
         self._sequences = count(1)
@@ -79,7 +87,8 @@ class KinesisSource:
         try:
             self._save()
         except StateError as error:
-            raise SourceError(f"{self._place}: reading waits for checkpoints: {error}") from error
+            text = f"{self._place}: reading waits for checkpoints: {error}"
+            raise CheckpointError(text) from error
         while True:
             gathered = self._gathering.take(self._readers, time.monotonic())
             if gathered is not None:
@@ -113,6 +122,8 @@ class KinesisSource:
         return (
             not self._calls.listing_awaited
             and not self._unsaved
+            and not self._store.awaiting
+            and self._store.revision == self._revision
             and all(
                 reader.caught_up and not reader.watermark.in_flight
                 for reader in self._readers.values()
@@ -145,12 +156,31 @@ class KinesisSource:
             return
         self._book.save(self._unsaved)
         reach("checkpointed")
-        for shard_id, reader in self._unsaved.items():
+        for shard_id in self._unsaved.keys() - self._book.unstored():
+            reader = self._unsaved.pop(shard_id)
             if reader.finished:
                 log.info("%s: the shard has ended and all of it is settled", reader.place)
                 del self._readers[shard_id]
                 self._calls.want_listing()
-        self._unsaved.clear()
+
+    def _share(self) -> None:
+        """Stop reading what other workers have now, and read what came from them."""
+        if self._book is None:
+            return
+        for shard_id in self._book.gone(self._readers):
+            del self._readers[shard_id]
+            self._unsaved.pop(shard_id, None)
+        if self._store.revision != self._revision:
+            self._revision = self._store.revision
+            self._open_readers()
+
+    def _open_readers(self) -> None:
+        assert self._book is not None
+        for reader in self._book.open(self._shards, self._readers):
+            log.info("%s: reading behind %s", reader.place, reader.position.text())
+            self._readers[reader.shard.id] = reader
+            if reader.finished:
+                self._unsaved[reader.shard.id] = reader
 
     def _take(self, answer: Answer[Call]) -> None:
         """Use the end of one call, or a page of a subscription."""
@@ -226,7 +256,7 @@ class KinesisSource:
             self._follow(answer.result.stream, answer.result.shards)
         except StateError as error:
             self._calls.want_listing()
-            raise SourceError(f"{self._place}: {error}") from error
+            raise CheckpointError(f"{self._place}: {error}") from error
 
     def _follow(self, summary: StreamSummary, shards: dict[str, Shard]) -> None:
         if self._book is None:
@@ -235,7 +265,8 @@ class KinesisSource:
             self._readers.clear()
             self._unsaved.clear()
             start = self._options.first_position(summary.now)
-            self._book = ShardBook(self._store, summary, start)
+            self._book = ShardBook(self._store, summary, start, self.gaps)
+        self._shards = shards
         for shard_id, reader in self._readers.items():
             if shard_id in shards:
                 reader.shard = shards[shard_id]
@@ -244,9 +275,7 @@ class KinesisSource:
                 reader.expire()
                 self._unsaved[shard_id] = reader
         self._save()
-        for reader in self._book.open(shards, self._readers):
-            log.info("%s: reading behind %s", reader.place, reader.position.text())
-            self._readers[reader.shard.id] = reader
+        self._open_readers()
 
 
 def _origin(stream: StreamSummary, reader: ShardReader) -> Origin:
