@@ -195,6 +195,15 @@ def test_what_is_of_cloudfront_goes_on(one: Any) -> None:
     assert decoded(compact(one)).events == [one]
 
 
+def test_a_delivery_whose_names_are_no_text_is_not_taken_for_another_services() -> None:
+    one = called("CreateDelivery", {"deliverySourceName": "edge?"}, eventSource=LOGS)
+
+    found = decoded(compact(one).replace(b"edge?", b"edge\xc3"))
+
+    assert found.filtered == 0
+    assert len(found.events) + len(found.rejects) == 1
+
+
 def test_deliveries_that_name_nothing_can_be_kept() -> None:
     unnamed = called("DeleteDelivery", {"id": "8pqqrr"}, eventSource=LOGS)
     waf = called("CreateDelivery", {"deliverySourceName": "waf"}, eventSource=LOGS)

@@ -103,7 +103,8 @@ def _samples(kind: str, log: Path) -> Iterator[Sample]:
     header = b"".join(line + b"\n" for line in lines[:first])
     records = tuple(line for line in lines[first:] if line)
     lined = kind not in NOT_LINES and log.parent.name != _OWN["cloudtrail"]
-    exact = lined and kind in _ROWS and not data.lstrip().startswith((b"{", b"["))
+    rows = not any(line.lstrip(b"\xef\xbb\xbf \r").startswith((b"{", b"[")) for line in lines)
+    exact = lined and kind in _ROWS and rows  # several JSON objects may stand in a line
     yield Sample(name_of(log), decoder, header, records, lined=lined, exact=exact)
 
 

@@ -154,6 +154,8 @@ def _named(record: _Record, *, all_deliveries: bool) -> bool:
     """Return whether a delivery call's names are CloudFront's, or whether none are given."""
     try:
         names = msgspec.json.decode(record.request_parameters, type=_Names)
+    except UnicodeDecodeError:
+        return True  # what cannot be read may name CloudFront
     except msgspec.MsgspecError:
         return False
     given = [name for name in msgspec.structs.astuple(names) if isinstance(name, str)]
