@@ -114,6 +114,8 @@ def describe(options: type[Any], prefix: str = "") -> Iterator[OptionDoc]:
         yield OptionDoc(
             prefix + item.name, type_name(hint), default, meta.get("doc", ""), meta.get("example")
         )
+        for table in _tables(hint):
+            yield from describe(table, f"{prefix}{item.name}.")
 
 
 def parse(options: type[Any], table: Mapping[str, Any], place: str, problems: list[str]) -> Any:
@@ -228,7 +230,17 @@ def _choice(choices: tuple[Any, ...], value: Any, place: str, problems: list[str
     return None
 
 
+def _tables(hint: Any) -> list[type[Any]]:
+    """Return the dataclasses among several types that a value may have."""
+    several = get_origin(hint) in (Union, types.UnionType)
+    parts = get_args(hint) if several else ()
+    return [part for part in parts if isinstance(part, type) and is_dataclass(part)]
+
+
 def _one_of(hints: tuple[Any, ...], value: Any, place: str, problems: list[str]) -> Any:
+    tables = [hint for hint in hints if is_dataclass(hint)]
+    if isinstance(value, dict) and len(tables) == 1:  # its own problems say more
+        return _value(tables[0], value, place, problems)
     for hint in hints:
         attempt: list[str] = []
         parsed = _value(hint, value, place, attempt)

@@ -139,9 +139,7 @@ def _create(table: DynamoDbTable) -> None:
     try:
         client.create_table(
             TableName=table.table,
-            AttributeDefinitions=[
-                {"AttributeName": name, "AttributeType": "S"} for name in KEYS
-            ],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in KEYS],
             KeySchema=[
                 {"AttributeName": name, "KeyType": kind}
                 for name, kind in zip(KEYS, ("HASH", "RANGE"), strict=True)
@@ -178,4 +176,3 @@ def _missing(options: DynamoDbOptions, table: DynamoDbTable) -> StateError:
         f"aws dynamodb update-time-to-live {where} "
         f"--time-to-live-specification Enabled=true,AttributeName={TTL})"
     )
-

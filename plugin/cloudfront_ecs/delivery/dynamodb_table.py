@@ -205,19 +205,12 @@ class DynamoDbTable:
         partition = item["partition"]["S"]
         place = f"{self.place}: item {partition} of group {self.group}"
         try:
-            known = int(item["format"]["N"])
-            if known != FORMAT:
-                raise StateError(
-                    f"{place} has format {known}, this version knows {FORMAT} "
-                    "(run the version that wrote it)"
-                )
-            position = item["position"]["S"]
-            if item["rank"]["S"] != rank(position):
-                raise ValueError("rank and position differ")
-            return Lease(
+            if int(item["format"]["N"]) != FORMAT:
+                raise self._other_format(place, item)
+            lease = Lease(
                 partition,
                 Checkpoint(
-                    position,
+                    item["position"]["S"],
                     float(item["arrived"]["N"]) if "arrived" in item else None,
                     item["finished"]["BOOL"],
                 ),
@@ -225,11 +218,25 @@ class DynamoDbTable:
                 item["owner"]["S"] if "owner" in item else "",
                 item["wanted"]["S"] if "wanted" in item else "",
             )
+            found = item["rank"]["S"]
         except (KeyError, ValueError) as error:
-            raise StateError(
-                f"{place} is damaged: {error!r} (restore it, or delete it to begin where the "
-                "option 'start' says)"
-            ) from error
+            raise self._refusal(place, f"is damaged: {type(error).__name__} {error}") from error
+        if found != rank(lease.checkpoint.position):
+            raise self._refusal(place, "is damaged: rank and position differ")
+        return lease
+
+    @staticmethod
+    def _other_format(place: str, item: Mapping[str, Any]) -> StateError:
+        return StateError(
+            f"{place} has format {item['format']['N']}, this version knows {FORMAT} "
+            "(run the version that wrote it)"
+        )
+
+    @staticmethod
+    def _refusal(place: str, problem: str) -> StateError:
+        return StateError(
+            f"{place} {problem} (restore it, or delete it to begin where the option 'start' says)"
+        )
 
 
 def _saved(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cloudfront_ecs import aws
 from cloudfront_ecs.adapters import SourceSpec
 from cloudfront_ecs.delivery.checkpoints import open_checkpoints
+from cloudfront_ecs.delivery.dynamodb_checkpoints import DynamoDbOptions, check_shared, open_shared
 from cloudfront_ecs.errors import ConfigError, SourceError
 from cloudfront_ecs.hookspecs import hookimpl
 from cloudfront_ecs.sources.kinesis_consumer import KinesisConsumer
@@ -32,15 +33,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cloudfront_ecs.adapters import AdapterContext
+    from cloudfront_ecs.delivery.checkpoints import CheckpointStore
 
 _SILENCE = 15.0
 """Seconds without a byte; a subscription sends an event at least every 5."""
 
 
 def _open_stream(options: KinesisOptions, context: AdapterContext) -> KinesisStream:
-    arn = ARN.fullmatch(options.stream)
-    if arn and options.region is None:
-        options = replace(options, region=arn["region"])
+    options = replace(options, region=_region(options))
     try:
         client = aws.client(
             "kinesis",
@@ -62,13 +62,24 @@ def _consumer(options: KinesisOptions, stream: KinesisStream) -> KinesisConsumer
 
 def open_source(options: KinesisOptions, context: AdapterContext) -> KinesisSource:
     """Open the source; the stream is first asked in ``poll``."""
-    store = open_checkpoints(context)
+    store = _open_checkpoints(options, context)
     try:
         stream = _open_stream(options, context)
     except BaseException:
         store.close()
         raise
     return KinesisSource(options, stream, store, consumer=_consumer(options, stream))
+
+
+def _open_checkpoints(options: KinesisOptions, context: AdapterContext) -> CheckpointStore:
+    if isinstance(options.checkpoints, DynamoDbOptions):
+        return open_shared(options.checkpoints, context, _region(options))
+    return open_checkpoints(context)
+
+
+def _region(options: KinesisOptions) -> str | None:
+    arn = ARN.fullmatch(options.stream)
+    return options.region or (arn["region"] if arn else None)
 
 
 def check_source(options: KinesisOptions, context: AdapterContext) -> str:
@@ -85,9 +96,12 @@ def check_source(options: KinesisOptions, context: AdapterContext) -> str:
     finally:
         stream.client.close()
     taking = sum(not shard.closed for shard in shards.values())
+    kept = ""
+    if isinstance(options.checkpoints, DynamoDbOptions):
+        kept = "; " + check_shared(options.checkpoints, context, _region(options))
     return (
         f"stream {summary.name} is {summary.status.lower()}, "
-        f"{taking} of {len(shards)} shards take records{how}"
+        f"{taking} of {len(shards)} shards take records{how}{kept}"
     )
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from cloudfront_ecs import aws
+from cloudfront_ecs.delivery.dynamodb_checkpoints import (
+    DynamoDbOptions,  # noqa: TC001 - the type of an option is read at run time
+)
 from cloudfront_ecs.options import option
 from cloudfront_ecs.sources.kinesis_shards import Pace
 from cloudfront_ecs.sources.kinesis_stream import ARN, NAME, TRIM_HORIZON, Position
@@ -49,6 +53,13 @@ class KinesisOptions(aws.AwsOptions):
         32 * 1024 * 1024,
         doc="Enhanced fan-out: read nothing more while so many bytes wait.",
         least=1024 * 1024,
+    )
+
+    checkpoints: Literal["sqlite"] | DynamoDbOptions = option(
+        "sqlite",
+        doc="Where checkpoints are kept: a file of the state directory, for one worker, or a "
+        "DynamoDB table, for several.",
+        example='{ kind = "dynamodb", table = "cloudfront-ecs" }',
     )
 
     def __post_init__(self) -> None:
