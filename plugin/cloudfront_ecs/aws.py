@@ -30,7 +30,7 @@ class AwsAccess:
     session_seconds: int = option(
         3600,
         doc="Seconds for which the role is assumed at a time; the role must allow it.",
-        least=900,
+        least=1800,  # botocore renews a session in its last 15 minutes, at each request
         most=43_200,
     )
 
