@@ -287,7 +287,10 @@ def test_a_blocked_sink_makes_a_service_wait_with_its_problem_told(world: World)
     world.stop.set()
     thread.join(5)
 
-    assert health == {"memory": "401: credentials expired"}
+    assert {part: problem.text for part, problem in health.items()} == {
+        "sink memory": "401: credentials expired"
+    }
+    assert 0 <= health["sink memory"].lasted() < 10
     assert well == {}
     assert errors == []
 

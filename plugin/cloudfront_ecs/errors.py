@@ -29,6 +29,10 @@ class SourceError(CloudFrontEcsError):
     """A payload could not be read this time; the source should be asked again."""
 
 
+class CheckpointError(SourceError):
+    """What is settled could not be stored; nothing more is read until it can be."""
+
+
 class PayloadError(CloudFrontEcsError):
     """What remains of a payload can never be read.
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from cloudfront_ecs.delivery.accounting import Accounts
 from cloudfront_ecs.delivery.batching import Batching, PayloadProgress
+from cloudfront_ecs.delivery.fetching import StoppedError, until_stopped
+from cloudfront_ecs.delivery.health import CHECKPOINTS, PAYLOADS, SOURCE, Health
 from cloudfront_ecs.delivery.settling import LONGEST_WAIT, MOST_IN_FLIGHT, Settling
-from cloudfront_ecs.errors import SourceError
+from cloudfront_ecs.errors import CheckpointError, SourceError
 from cloudfront_ecs.failpoints import reach
 from cloudfront_ecs.pipeline_parts import PipelineParts, RunSettings
 
@@ -23,10 +26,18 @@ if TYPE_CHECKING:
     import threading
 
     from cloudfront_ecs.batches import Payload, RunSummary
+    from cloudfront_ecs.delivery.health import Problem
 
 __all__ = ["MOST_IN_FLIGHT", "Pipeline", "PipelineParts", "RunSettings"]
 
 log = logging.getLogger(__name__)
+
+LONGEST_PAUSE = 150.0
+"""Seconds after which a payload that could not be read would have come again.
+
+A source pauses for 64 s at most before it offers one once more; after more than twice that
+somebody else has read it, or it is gone.
+"""
 
 
 @dataclass(slots=True)
@@ -39,13 +50,13 @@ class Pipeline:
     accounts: Accounts = field(init=False)
     _batching: Batching = field(init=False)
     _settling: Settling = field(init=False)
-    _refusals: dict[str, float] = field(init=False, default_factory=dict)
+    _health: Health = field(init=False, default_factory=Health)
 
     def __post_init__(self) -> None:
         """Make the books, the writers and an empty batch."""
         self.accounts = Accounts(self.parts.name, self.parts.sinks)
         self._batching = Batching(self.parts.batch)
-        self._settling = Settling(self.parts, self.settings, self.stop, self.accounts)
+        self._settling = Settling(self.parts, self.settings, self.stop, self.accounts, self._health)
 
     def run(self) -> RunSummary:
         """Run, and return what was read and where it went.
@@ -78,19 +89,19 @@ class Pipeline:
         """Close every adapter of a pipeline that is not going to run."""
         self._settling.close()
 
-    def health(self) -> dict[str, str]:
-        """Return what is wrong, by sink; empty when all is well."""
-        return {
-            name: writer.health.problem
-            for name, writer in self._settling.writers.items()
-            if writer.health.problem is not None
-        }
+    def health(self) -> dict[str, Problem]:
+        """Return what does not work now and since when, by part; empty when all is well.
+
+        The parts are those that ``delivery.health`` names.  May be called from any thread.
+        """
+        return self._health.problems()
 
     def _read_until_stopped(self) -> None:
-        while not self.stop.is_set():
+        while True:
             self._settling.settle_finished(wait=0.0)
-            if not self._settling.has_room():
-                continue
+            self._settling.wait_for_room()
+            if self.stop.is_set():
+                return
             due = self._batching.due_in()
             payload = self._poll(LONGEST_WAIT if due is None else min(due, LONGEST_WAIT))
             if payload is not None:
@@ -114,50 +125,71 @@ class Pipeline:
         try:
             payload = self.parts.source.poll(timeout)
         except SourceError as error:
-            self._source_refused("poll", error)
+            part = CHECKPOINTS if isinstance(error, CheckpointError) else SOURCE
+            self._source_refused(part, error)
             return None
-        self._refusals.pop("poll", None)
+        self._source_works(SOURCE)
+        self._source_works(CHECKPOINTS)
         return payload
 
-    def _source_refused(self, call: str, error: SourceError) -> None:
+    def _source_refused(self, part: str, error: SourceError) -> None:
         """Wait for the source; with *once*, not for ever.
 
         A payload that cannot be read comes again and again, so only one that is read to its
         end ends the waiting that began with it.
         """
-        now = time.monotonic()
-        if call not in self._refusals:
+        lasts = LONGEST_PAUSE if part == PAYLOADS else float("inf")
+        if self._health.fails(part, str(error), lasts):
             log.warning("pipeline %s: cannot read, waiting: %s", self.parts.name, error)
-        since = self._refusals.setdefault(call, now)
-        if self.settings.once and now - since >= self.settings.patience:
+        problem = self._health.problem(part)
+        if self.settings.once and problem and problem.lasted() >= self.settings.patience:
             raise error
         self.stop.wait(LONGEST_WAIT)
+
+    def _source_works(self, part: str) -> None:
+        seconds = self._health.works(part)
+        if seconds is not None:
+            text = "pipeline %s: %s can be used again after %.0f s"
+            log.warning(text, self.parts.name, part, seconds)
 
     def _read(self, payload: Payload) -> None:
         """Read one payload to its end, handing over batches on the way."""
         progress = PayloadProgress(payload.receipt, payload.origin)
         self._settling.open.append(progress)
         try:
+            self._convert(payload, progress)
+            progress.complete = True
+            self._source_works(PAYLOADS)
+        except StoppedError as error:
+            log.debug("pipeline %s: %s", self.parts.name, error)
+            progress.failed = True
+        except SourceError as error:
+            progress.failed = True
+            self._settling.tell_source(progress)
+            self._source_refused(PAYLOADS, error)
+        self._settling.tell_source(progress)
+
+    def _convert(self, payload: Payload, progress: PayloadProgress) -> None:
+        """Convert one payload to its end.
+
+        Raises:
+            StoppedError: A stop was asked for before.
+            SourceError: It cannot be read.
+        """
+        place = payload.origin.place
+        pieces = until_stopped(payload.chunks, self.stop, place)
+        with closing(pieces):
+            if payload.messages is None:
+                payload = replace(payload, chunks=pieces)
             for part in self.parts.conversion.convert(payload):
                 reach("decoded")
                 self._settling.keep_rejects(progress, part)
                 self.accounts.converted(part)
                 for batch in self._batching.add(progress, part):
                     self._settling.dispatch(batch)
-                    while not self._settling.has_room():
-                        self._settling.settle_finished(wait=LONGEST_WAIT)
+                    self._settling.wait_for_room()
                 if self.stop.is_set():
-                    progress.failed = True
-                    break
-            else:
-                progress.complete = True
-                self._refusals.pop("read", None)
-        except SourceError as error:
-            progress.failed = True
-            self._settling.tell_source(progress)
-            self._source_refused("read", error)
-        else:
-            self._settling.tell_source(progress)
+                    raise StoppedError(f"{place}: left behind, for a stop was asked for")
 
     def _drain(self, limit: float) -> None:
         """Let batches in flight finish, then give back what did not."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
     from cloudfront_ecs.config import Adapter, Config
     from cloudfront_ecs.config import Pipeline as PipelineConfig
     from cloudfront_ecs.plugins import Plugins
+
+LAST_MOMENT = 1.5
+"""Seconds after the time for draining in which a pipeline gives back what it has and closes.
+
+A source or sink that hangs then is left behind: the process ends within two seconds of the
+time for draining, whatever the other ends do.
+"""
 
 
 def open_pipelines(
@@ -79,12 +87,15 @@ class Running:
         pipelines: The pipelines.
         stop: Asks all of them to stop.
         failures: What ended a pipeline, by name.
+        left_behind: Pipelines that did not end in time after a stop.
     """
 
     pipelines: list[Pipeline]
     stop: threading.Event
     failures: dict[str, BaseException] = field(default_factory=dict)
+    left_behind: list[str] = field(default_factory=list[str])
     _threads: list[threading.Thread] = field(default_factory=list)
+    _stopped: float | None = None
 
     def start(self) -> None:
         """Start every pipeline."""
@@ -95,14 +106,30 @@ class Running:
             thread.start()
 
     def wait(self, timeout: float) -> bool:
-        """Wait for all pipelines to end; say whether they have."""
+        """Wait for all pipelines to end; say whether they have, or are left behind."""
         for thread in self._threads:
             thread.join(timeout / len(self._threads))
-        return not any(thread.is_alive() for thread in self._threads)
+        if not any(thread.is_alive() for thread in self._threads):
+            return True
+        if not self._overdue():
+            return False
+        pairs = zip(self.pipelines, self._threads, strict=True)
+        self.left_behind = [item.parts.name for item, thread in pairs if thread.is_alive()]
+        return True
+
+    def _overdue(self) -> bool:
+        """Say whether the time that a stop may take is over."""
+        if not self.stop.is_set():
+            return False
+        now = time.monotonic()
+        if self._stopped is None:
+            self._stopped = now
+        longest = max(pipeline.settings.drain for pipeline in self.pipelines)
+        return now >= self._stopped + longest + LAST_MOMENT
 
     def summaries(self) -> list[RunSummary]:
         """Return what each pipeline has read and where it went, so far."""
-        return [pipeline.accounts.summary for pipeline in self.pipelines]
+        return [pipeline.accounts.snapshot() for pipeline in self.pipelines]
 
     def _run(self, pipeline: Pipeline) -> None:
         try:

@@ -76,6 +76,8 @@ def run(path: Path, *, once: bool, patience: float, drain: float) -> int:
             seen = read
     summaries = running.summaries()
     print_summaries(summaries)
+    for name in running.left_behind:
+        tell(f"pipeline {name}: hangs and is left behind; what was in flight will be read again")
     for name, error in running.failures.items():
         tell(f"pipeline {name}: {error}")
         log.debug("pipeline %s failed", name, exc_info=error)

@@ -83,6 +83,13 @@ class Accounts:
             if result.rejected:
                 self.summary.reasons["rejected"] += len(result.rejected)
 
+    def not_kept(self, sink: str, count: int) -> None:
+        """Take back that *count* documents are dead letters: they could not be stored."""
+        with self._lock:
+            self.summary.sinks[sink]["dead_lettered"] -= count
+            self.summary.reasons["rejected"] -= count
+            self.summary.in_flight[sink] += count
+
     def refused(self, sink: str, offered: int) -> None:
         """Count *offered* documents of which a sink took none now; they are offered again."""
         with self._lock:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from cloudfront_ecs.batches import Settlement
 from cloudfront_ecs.delivery.backoff import Backoff
 from cloudfront_ecs.delivery.dead_letters import DeadLetter
+from cloudfront_ecs.delivery.fetching import StoppedError
+from cloudfront_ecs.delivery.health import LETTERS, sink_part
 from cloudfront_ecs.delivery.writer import SinkWriter, Written
 from cloudfront_ecs.errors import (
     AccountingError,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from cloudfront_ecs.conversion import Converted
     from cloudfront_ecs.delivery.accounting import Accounts
     from cloudfront_ecs.delivery.batching import Batch, PayloadProgress
+    from cloudfront_ecs.delivery.health import Health
     from cloudfront_ecs.pipeline_parts import PipelineParts, RunSettings
 
 log = logging.getLogger(__name__)
@@ -42,6 +45,9 @@ Two keep a sink busy: one is being written, one waits, and a third is being fill
 
 LONGEST_WAIT = 0.25
 """No wait of the reading thread is longer, so that it notices a stop within a second."""
+
+LAST_WRITE = 0.5
+"""Seconds for which the end of writes under way is waited for when nothing more is written."""
 
 
 class Settling:
@@ -59,35 +65,42 @@ class Settling:
         settings: RunSettings,
         stop: threading.Event,
         accounts: Accounts,
+        health: Health,
     ) -> None:
         """Make a writer for each sink."""
+        self._accounts = accounts
+        self._health = health
         self._parts = parts
         self._settings = settings
         self._stop = stop
         self._done: SimpleQueue[Written] = SimpleQueue()
         self.writers = {
-            name: SinkWriter(name, sink, accounts, self._done) for name, sink in parts.sinks.items()
+            name: SinkWriter(name, sink, accounts, self._done, health)
+            for name, sink in parts.sinks.items()
         }
         self.in_flight = 0
         self.open: list[PayloadProgress] = []
 
     def keep_rejects(self, progress: PayloadProgress, part: Converted) -> None:
-        """Bring dead letters to the disk before anything about their payload can settle."""
+        """Bring dead letters to the disk before anything about their payload can settle.
+
+        Raises:
+            StoppedError: They cannot be stored, and a stop was asked for.
+        """
         letters = [
             DeadLetter(reject, progress.origin, layout=part.layout) for reject in part.rejects
         ]
-        self._store(letters)
+        if not self._stored(letters):
+            raise StoppedError(f"{progress.origin.place}: dead letters cannot be stored")
 
-    def has_room(self) -> bool:
-        """Say whether another batch may be sent off; wait a little where not.
+    def wait_for_room(self) -> None:
+        """Wait until another batch may be sent off, or until a stop is asked for.
 
         Raises:
             CloudFrontEcsError: As ``settle_finished`` does.
         """
-        if self.in_flight < MOST_IN_FLIGHT:
-            return True
-        self.settle_finished(wait=LONGEST_WAIT)
-        return self.in_flight < MOST_IN_FLIGHT or self._stop.is_set()
+        while self.in_flight >= MOST_IN_FLIGHT and not self._stop.is_set():
+            self.settle_finished(wait=LONGEST_WAIT)
 
     def dispatch(self, batch: Batch) -> None:
         """Offer a batch to every sink."""
@@ -128,10 +141,7 @@ class Settling:
 
     def abandon(self) -> None:
         """Stop all retrying and release every payload that is still open."""
-        for writer in self.writers.values():
-            writer.give_up.set()
-        for writer in self.writers.values():
-            writer.finish(timeout=1.0)
+        self._end_writers()
         while not self._done.empty():  # what a sink took and refused until now still counts
             self._each_safely(lambda: self._take_in(self._done.get_nowait()))
         for progress in tuple(self.open):
@@ -140,17 +150,23 @@ class Settling:
 
     def close(self) -> None:
         """Close every sink and the source."""
-        for writer in self.writers.values():
-            writer.give_up.set()
-            if writer.finish(timeout=1.0):
-                self._each_safely(writer.sink.close)
+        for writer in self._end_writers():
+            self._each_safely(writer.sink.close)
         self._each_safely(self._parts.source.close)
 
-    def _store(self, letters: list[DeadLetter]) -> None:
-        """Store dead letters, waiting while the disk is full.
+    def _end_writers(self) -> list[SinkWriter]:
+        """End all writers; return those that have ended, not those whose sink hangs."""
+        for writer in self.writers.values():
+            writer.give_up.set()
+            writer.finish()
+        deadline = time.monotonic() + LAST_WRITE
+        return [writer for writer in self.writers.values() if writer.finished(deadline)]
+
+    def _stored(self, letters: list[DeadLetter]) -> bool:
+        """Store dead letters, waiting while the disk is full; false when a stop ends that.
 
         Raises:
-            StateError: The run is being stopped, or ran out of patience.
+            StateError: The run has run out of patience.
         """
         backoff = Backoff(self._stop)
         began = time.monotonic()
@@ -158,21 +174,28 @@ class Settling:
             try:
                 self._parts.dead_letters.add(letters)
             except OSError as error:
-                if backoff.failures == 0:
-                    log.warning("dead letters cannot be stored, waiting: %s", error.strerror)
+                if self._health.fails(LETTERS, error.strerror or str(error)):
+                    log.warning("dead letters cannot be stored, waiting: %s", error)
                 tired = time.monotonic() - began >= self._settings.patience
-                if (self._settings.once and tired) or not backoff.wait():
+                if self._settings.once and tired:
                     raise StateError(f"dead letters cannot be stored: {error}") from error
+                if not backoff.wait():
+                    return False
             else:
                 reach("letter_written")
-                return
+                seconds = self._health.works(LETTERS)
+                if seconds is not None:
+                    log.warning("dead letters are stored again after %.0f s", seconds)
+                break
+        return True
 
     def _lose_patience(self) -> None:
         if not self._settings.once:
             return
-        for name, writer in self.writers.items():
-            if writer.health.blocked_for() >= self._settings.patience:
-                raise SinkBlockedError(f"sink {name}: {writer.health.problem}")
+        for name in self.writers:
+            problem = self._health.problem(sink_part(name))
+            if problem is not None and problem.lasted() >= self._settings.patience:
+                raise SinkBlockedError(f"sink {name}: {problem.text}")
 
     def _take_in(self, written: Written) -> None:
         """Take note of the end of a batch in one sink.
@@ -180,7 +203,7 @@ class Settling:
         Raises:
             CloudFrontEcsError: The sink failed in a way that cannot be retried.
         """
-        self._keep_rejections(written)
+        kept = self._keep_rejections(written)
         if written.failure is not None:
             error = written.failure
             if isinstance(error, CloudFrontEcsError):
@@ -191,7 +214,7 @@ class Settling:
         batch = written.batch
         batch.outcomes[written.sink] = dict(written.outcomes)
         batch.seconds[written.sink] = written.seconds
-        batch.failed = batch.failed or not written.finished
+        batch.failed = batch.failed or not (written.finished and kept)
         batch.waiting_for.discard(written.sink)
         if batch.waiting_for:
             return
@@ -203,8 +226,13 @@ class Settling:
             share.progress.failed = share.progress.failed or batch.failed
             self.tell_source(share.progress)
 
-    def _keep_rejections(self, written: Written) -> None:
-        """Dead-letter what a sink refused for good, with the bytes of its line."""
+    def _keep_rejections(self, written: Written) -> bool:
+        """Dead-letter what a sink refused for good, with the bytes of its line.
+
+        Returns:
+            False when a stop was asked for and they could not be stored: then they have
+            not found their end.
+        """
         letters = []
         for rejection in written.rejected:
             found = written.batch.line_of(rejection.document)
@@ -224,7 +252,10 @@ class Settling:
                     as_sent=share.concealed,
                 )
             )
-        self._store(letters)
+        if self._stored(letters):
+            return True
+        self._accounts.not_kept(written.sink, len(letters))
+        return False
 
     def _announce(self, batch: Batch) -> None:
         newest = max((document.time_ns for document in batch.documents), default=0)

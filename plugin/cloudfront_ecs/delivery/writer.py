@@ -11,6 +11,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from cloudfront_ecs.delivery.backoff import Backoff
+from cloudfront_ecs.delivery.health import sink_part
 from cloudfront_ecs.errors import SinkBlockedError, SinkUnavailableError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from cloudfront_ecs.batches import Document, Rejection
     from cloudfront_ecs.delivery.accounting import Accounts
     from cloudfront_ecs.delivery.batching import Batch
+    from cloudfront_ecs.delivery.health import Health
 
 log = logging.getLogger(__name__)
 
@@ -49,23 +51,6 @@ class Written:
 
 
 @dataclass(slots=True)
-class SinkHealth:
-    """Whether a sink takes documents; written by its thread, read by others.
-
-    Attributes:
-        problem: What the sink said when it last refused, or None while it works.
-        since: When it began to refuse (monotonic clock).
-    """
-
-    problem: str | None = None
-    since: float = 0.0
-
-    def blocked_for(self) -> float:
-        """Return for how many seconds the sink has not taken anything; 0 while it works."""
-        return time.monotonic() - self.since if self.problem is not None else 0.0
-
-
-@dataclass(slots=True)
 class SinkWriter:
     """Writes batches to one sink, in order, and reports each when it is done.
 
@@ -74,6 +59,7 @@ class SinkWriter:
         sink: The sink; only this thread calls it.
         accounts: Where results are counted.
         done: Where finished batches are reported.
+        health: Where it is told that the sink refuses.
         give_up: Ends all retrying when it is set.
     """
 
@@ -81,8 +67,8 @@ class SinkWriter:
     sink: Sink
     accounts: Accounts
     done: SimpleQueue[Written]
+    health: Health
     give_up: threading.Event = field(default_factory=threading.Event)
-    health: SinkHealth = field(default_factory=SinkHealth)
     _queue: SimpleQueue[Batch | None] = field(default_factory=SimpleQueue)
     _thread: threading.Thread | None = None
 
@@ -96,12 +82,15 @@ class SinkWriter:
         """Hand over a batch; it will be reported once."""
         self._queue.put(batch)
 
-    def finish(self, timeout: float) -> bool:
-        """End the thread after the batches it has; say whether it ended in time."""
+    def finish(self) -> None:
+        """Have the thread end after the batches it has."""
         self._queue.put(None)
+
+    def finished(self, deadline: float) -> bool:
+        """Wait for the end of the thread; say whether it came by *deadline* (monotonic clock)."""
         if self._thread is None:
             return True
-        self._thread.join(timeout)
+        self._thread.join(max(0.0, deadline - time.monotonic()))
         return not self._thread.is_alive()
 
     def _run(self) -> None:
@@ -159,14 +148,11 @@ class SinkWriter:
         return True
 
     def _refused(self, error: SinkUnavailableError) -> None:
-        if self.health.problem is None:
-            self.health.since = time.monotonic()
+        if self.health.fails(sink_part(self.name), str(error)):
             kind = "blocked" if isinstance(error, SinkBlockedError) else "not available"
             log.warning("sink %s is %s, waiting: %s", self.name, kind, error)
-        self.health.problem = str(error)
 
     def _accepted(self) -> None:
-        if self.health.problem is not None:
-            seconds = self.health.blocked_for()
+        seconds = self.health.works(sink_part(self.name))
+        if seconds is not None:
             log.warning("sink %s takes documents again after %.0f s", self.name, seconds)
-        self.health.problem = None

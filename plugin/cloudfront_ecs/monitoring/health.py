@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from cloudfront_ecs.delivery.health import SOURCE
 from cloudfront_ecs.monitoring.endpoint import Answer
 
 if TYPE_CHECKING:
@@ -41,8 +42,9 @@ def troubles(watch: Watch) -> Iterator[Trouble]:
         if name in watch.failures:
             error = watch.failures[name]
             yield Trouble(name, "pipeline", str(error) or type(error).__name__)
-        for sink, problem in pipeline.health().items():
-            yield Trouble(name, f"sink {sink}", problem)
+        for part, problem in pipeline.health().items():
+            component = f"{part} {watch.sources[name]}" if part == SOURCE else part
+            yield Trouble(name, component, problem.text, rfc3339(problem.lasted()))
 
 
 def health_page(watch: Watch) -> Answer:

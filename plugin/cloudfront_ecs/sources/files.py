@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 import re
 import stat
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -17,7 +19,8 @@ from typing import TYPE_CHECKING
 from cloudfront_ecs.adapters import SourceSpec
 from cloudfront_ecs.batches import Origin, Payload, Receipt
 from cloudfront_ecs.delivery.checkpoints import Checkpoint, open_checkpoints
-from cloudfront_ecs.errors import PayloadError, SourceError
+from cloudfront_ecs.delivery.fetching import ticking
+from cloudfront_ecs.errors import CheckpointError, PayloadError, SourceError, StateError
 from cloudfront_ecs.hookspecs import hookimpl
 from cloudfront_ecs.options import option
 
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 
     from cloudfront_ecs.adapters import AdapterContext
     from cloudfront_ecs.delivery.checkpoints import CheckpointStore
+
+log = logging.getLogger(__name__)
 
 STDIN = "-"
 PIECE = 262_144
@@ -58,11 +63,16 @@ class FilesSource:
     _waiting: deque[str] = field(default_factory=deque)
     _known: set[str] = field(default_factory=set)
     _in_flight: dict[int, tuple[str, str]] = field(default_factory=dict)
+    _unsaved: dict[str, Checkpoint] = field(default_factory=dict[str, Checkpoint])
     _sequence: int = 0
     _next_scan: float = 0.0
 
     def poll(self, timeout: float) -> Payload | None:
         """Return the next file that has not been settled as it is now."""
+        try:
+            self._save()
+        except StateError as error:
+            raise CheckpointError(f"reading waits for checkpoints: {error}") from error
         if not self._waiting and time.monotonic() >= self._next_scan:
             self._scan()
         while self._waiting:
@@ -78,9 +88,10 @@ class FilesSource:
         """Remember that the file, as it was, is done with."""
         path, version = self._in_flight.pop(receipt.sequence)
         if path != STDIN:
-            self.settled.save(
-                {str(Path(path).absolute()): Checkpoint(version, time.time(), finished=True)}
-            )
+            checkpoint = Checkpoint(version, time.time(), finished=True)
+            self._unsaved[str(Path(path).absolute())] = checkpoint
+            with suppress(StateError):  # tried again, and told, by the next poll
+                self._save()
 
     def release(self, receipt: Receipt) -> None:
         """Offer the file again; standard input cannot be read twice."""
@@ -90,11 +101,22 @@ class FilesSource:
 
     def drained(self) -> bool:
         """Say whether all files there are have been read."""
-        return not self._waiting and not self._in_flight and self._next_scan > 0
+        idle = not self._waiting and not self._in_flight and not self._unsaved
+        return idle and self._next_scan > 0
 
     def close(self) -> None:
         """Give up the record of settled files."""
+        try:
+            self._save()
+        except StateError as error:
+            log.error("%s (those files will be read again)", error)  # noqa: TRY400 - says it all
+        self._unsaved.clear()
         self.settled.close()
+
+    def _save(self) -> None:
+        if self._unsaved:
+            self.settled.save(self._unsaved)
+            self._unsaved.clear()
 
     def _scan(self) -> None:
         """Look for files; what is named but does not exist is reported when it is read."""
@@ -112,12 +134,12 @@ class FilesSource:
     def _payload(self, path: str) -> Payload | None:
         if path == STDIN:
             origin = Origin(STDIN, ("stdin",), content_identity=True)
-            return self._handed_out(path, "", origin, _standard_input())
+            return self._handed_out(path, "", origin, ticking(_standard_input(), STDIN))
         try:
             status = Path(path).stat()
             if not stat.S_ISREG(status.st_mode):
                 origin = Origin(path, ("pipe", Path(path).name), content_identity=True)
-                return self._handed_out(path, "", origin, _pieces(path))
+                return self._handed_out(path, "", origin, ticking(_pieces(path), path))
             version = f"{status.st_size}-{status.st_mtime_ns}"
             before = self.settled.load(str(Path(path).absolute()))
             if before is not None and before.position == version:

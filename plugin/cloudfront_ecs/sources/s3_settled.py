@@ -17,7 +17,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from cloudfront_ecs.delivery.state_files import Schema, StateFile, memory_file, open_state_file
-from cloudfront_ecs.errors import SourceError
+from cloudfront_ecs.errors import CheckpointError, SourceError
 from cloudfront_ecs.failpoints import reach
 from cloudfront_ecs.sources.s3_keys import dated
 
@@ -254,7 +254,7 @@ class SettledObjects:
                     self._connection.executemany(statement, rows)
                 reach("checkpoint_open")
         except sqlite3.Error as error:
-            raise SourceError(f"{self.path}: cannot be written: {error}") from error
+            raise CheckpointError(f"{self.path}: cannot be written: {error}") from error
 
 
 class Marks:
