@@ -13,7 +13,7 @@ from botocore.eventstream import EventStream
 from cloudfront_ecs.adapters import AdapterContext
 from cloudfront_ecs.errors import SourceError
 from cloudfront_ecs.sources.aws_kinesis import check_source
-from sources.test_kinesis_servers import Stream, drain, flat, lines, some
+from sources.kinesis_streams import Stream, drain, flat, lines, some
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
