@@ -1,9 +1,11 @@
-"""Gzip by its content: every member, every whole line, and a word about the rest."""
+"""Gzip and zstd by their content: every member, every whole line, and a word about the rest."""
 
 from __future__ import annotations
 
 import gzip
+import importlib
 import random
+import sys
 import tracemalloc
 import zlib
 from typing import TYPE_CHECKING
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from cloudfront_ecs import Origin, Payload, Receipt
 from cloudfront_ecs.batches import Message
 from cloudfront_ecs.conversion import Conversion
+from cloudfront_ecs.decoders import inflate as inflate_module
 from cloudfront_ecs.decoders.auto import AutoDecoder, AutoOptions
 from cloudfront_ecs.decoders.inflate import PIECE, inflate, inflated_messages
 from cloudfront_ecs.decoders.realtime.decoder import RealtimeDecoder, RealtimeOptions
@@ -23,7 +26,14 @@ from cloudfront_ecs.errors import PayloadError
 from normalize.converting import VALUES, collect, convert, header, line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cloudfront_ecs.adapters import Decoder
+
+zstd = importlib.import_module(
+    "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+)
+SKIPPABLE = b"\x5f\x2a\x4d\x18\x05\x00\x00\x00notes"
 
 LINES = b"".join(b"line %d of a log\n" % number for number in range(20_000))
 COLUMNS = ("date", "time", "c-ip", "cs-uri-stem")
@@ -222,3 +232,141 @@ def test_a_compressed_message_may_not_become_too_large() -> None:
     assert readable == [Message(b"a", "8")]
     assert (reject.reason, reject.position, reject.raw) == ("too_long", "7", bomb.data[: 1 << 16])
     assert peak < 3_000_000
+
+
+@given(st.lists(st.binary(max_size=400), min_size=1, max_size=4), st.integers(1, 64))
+def test_all_zstd_frames_are_read_whatever_the_cut(parts: list[bytes], size: int) -> None:
+    data = b"".join(zstd.compress(part) for part in parts)
+
+    assert inflated(data, size) == (b"".join(parts), None)
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(SKIPPABLE + zstd.compress(b"a\n"), id="before"),
+        pytest.param(zstd.compress(b"a\n") + SKIPPABLE, id="after"),
+        pytest.param(SKIPPABLE * 2 + zstd.compress(b"a\n") + SKIPPABLE, id="around"),
+    ],
+)
+def test_skippable_frames_hold_no_content(data: bytes, size: int) -> None:
+    assert inflated(data, size) == (b"a\n", None)
+
+
+@pytest.mark.parametrize("beyond", [-1, 0, 1, 131_072])
+def test_zstd_content_that_ends_near_the_edge_of_a_piece_is_whole(beyond: int) -> None:
+    content = b"a" * (4 * PIECE + beyond)
+
+    assert inflated(zstd.compress(content)) == (content, None)
+
+
+def test_pieces_of_zstd_stay_small_however_well_the_content_was_compressed() -> None:
+    data = zstd.compress(b"\0" * 50_000_000)
+    tracemalloc.start()
+
+    longest = max(map(len, inflate([data])))
+
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert longest <= PIECE
+    assert peak < 2 * 2**20
+
+
+@pytest.mark.parametrize("size", [1, 777, 1 << 20])
+def test_truncated_zstd_gives_all_that_can_be_read(size: int) -> None:
+    data = zstd.compress(LINES)
+    for end in (4, 5, 6, 500, len(data) // 2, len(data) - 1):
+        readable = zstd.ZstdDecompressor().decompress(data[:end])
+
+        found, error = inflated(data[:end], size)
+
+        assert error is not None
+        assert (error.reason, found) == ("truncated", readable)
+
+
+def test_three_bytes_of_zstd_are_a_text() -> None:
+    assert inflated(zstd.compress(LINES)[:3], 1) == (b"\x28\xb5\x2f", None)
+
+
+@pytest.mark.parametrize("tail", [b"x", b"\x28\xb5\x2f", b"\0\0\0\0\0", b"<html>"])
+@pytest.mark.parametrize("size", [1, 1 << 20])
+def test_garbage_after_the_last_frame_costs_no_line(tail: bytes, size: int) -> None:
+    content = header(COLUMNS) + line(COLUMNS) + line(COLUMNS).rstrip(b"\n")
+
+    outcome = convert(pieces(zstd.compress(content) + tail, size))
+
+    [reject] = outcome.rejects
+    assert len(outcome.documents) == 2
+    assert reject.reason == "not_zstd"
+    assert tail.startswith(reject.raw)
+    assert reject.raw
+
+
+@given(st.binary(max_size=300), st.integers(0, 300), st.integers(0, 255))
+def test_any_damage_of_zstd_is_named_and_nothing_else_raises(
+    content: bytes, place: int, value: int
+) -> None:
+    data = bytearray(zstd.compress(content))
+    data[4 + place % (len(data) - 4)] = value
+
+    _, error = inflated(bytes(data))
+
+    assert error is None or error.reason in ("not_zstd", "truncated")
+
+
+def test_a_wrong_checksum_of_zstd_is_noticed() -> None:
+    options = {zstd.CompressionParameter.checksum_flag: True}
+    data = bytearray(zstd.compress(b"a\nb\n", options=options))
+    data[-1] ^= 1
+
+    _, error = inflated(bytes(data))
+
+    assert error is not None
+    assert error.reason == "not_zstd"
+
+
+def test_messages_of_zstd_are_read_and_damaged_ones_refused_alone() -> None:
+    packed = zstd.compress(b"a\nb\n" * 100)
+    datas = [b"a", packed, packed[:-3], packed[:4] + b"nonsense"]
+
+    readable, rejects = inflated_messages([Message(d, str(i)) for i, d in enumerate(datas)])
+
+    assert [message.data for message in readable] == [b"a", b"a\nb\n" * 100]
+    assert [(r.reason, r.position) for r in rejects] == [("truncated", "2"), ("not_zstd", "3")]
+
+
+@pytest.fixture(name="without_zstd")
+def _without_zstd(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let imports of zstd fail, as where the extra is not installed."""
+    inflate_module._zstd.cache_clear()
+    for name in ("compression.zstd", "backports.zstd"):
+        monkeypatch.setitem(sys.modules, name, None)
+    yield
+    inflate_module._zstd.cache_clear()
+
+
+@pytest.mark.usefixtures("without_zstd")
+def test_without_zstd_the_reject_says_what_to_install() -> None:
+    data = zstd.compress(header(COLUMNS) + line(COLUMNS))
+
+    outcome = convert(data)
+    _, [refused] = inflated_messages([Message(data, "1")])
+
+    [reject] = outcome.rejects
+    for found in (reject, refused):
+        assert (found.reason, found.raw) == ("no_zstd", data)
+        assert "pip install 'cloudfront-ecs[zstd]'" in found.detail
+
+
+@pytest.mark.parametrize(("chunk", "passed"), [(b"\x1f", 0), (b"a", 1), (b"\n", 1), (b"(", 0)])
+def test_text_waits_for_nothing_that_could_tell_more(chunk: bytes, passed: int) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield chunk
+        raise TimeoutError
+
+    found: list[bytes] = []
+    with pytest.raises(TimeoutError):
+        found.extend(inflate(chunks()))
+
+    assert len(found) == passed
