@@ -11,7 +11,7 @@ import pytest
 
 from cloudfront_ecs import Rejection, Settlement, WriteResult
 from cloudfront_ecs.config import BatchOptions
-from cloudfront_ecs.errors import SinkUnavailableError
+from cloudfront_ecs.errors import SinkUnavailableError, SourceError
 from cloudfront_ecs.monitoring.metrics import METRICS, MOST_SERIES, PREFIX, Metrics
 from cloudfront_ecs.monitoring.watch import Watch
 from monitoring.scrapes import scrape
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from cloudfront_ecs import Document
+    from cloudfront_ecs import Document, Payload
     from cloudfront_ecs.pipeline import Pipeline
 
 RECORDS = 40
@@ -312,3 +312,47 @@ def test_an_old_plugin_that_tells_no_times_for_sinks_is_no_problem() -> None:
     metrics.settlements.batch_settled(Settlement("main", 1, 0.1, {"memory": {"stored": 1}}))
 
     assert metrics.settlements.last["main"]
+
+
+def test_a_source_that_cannot_be_asked_is_down_until_it_can(world: World) -> None:
+    gate = threading.Event()
+
+    @dataclass(slots=True)
+    class Away(ListSource):
+        def poll(self, timeout: float) -> Payload | None:
+            if not gate.is_set():
+                raise SourceError("https://queue.example.com: connection refused")
+            return ListSource.poll(self, timeout)
+
+    pipeline = world.pipeline(Away([[lines(3)]]), {"memory": world.sink()})
+    metrics = watched(pipeline)
+    running = threading.Thread(target=pipeline.run)
+
+    running.start()
+    deadline = time.monotonic() + 10
+    while (down := scrape(metrics)).get("source_up", source="edge"):
+        assert time.monotonic() < deadline
+    gate.set()
+    running.join()
+    after = scrape(metrics)
+
+    assert (down.get("healthy"), down.get("sink_up", pipeline="test", sink="memory")) == (0, 1)
+    assert (after.get("healthy"), after.get("source_up", source="edge")) == (1, 1)
+
+
+def test_a_store_for_dead_letters_that_is_full_is_down_until_it_is_not(world: World) -> None:
+    world.letters.failures = 3
+    pipeline = world.pipeline(world.source([b"two\tcolumns\n"]), {"memory": world.sink()})
+    metrics = watched(pipeline)
+    running = threading.Thread(target=pipeline.run)
+
+    running.start()
+    deadline = time.monotonic() + 10
+    while (down := scrape(metrics)).get("store_up", pipeline="test", store="dead_letters"):
+        assert time.monotonic() < deadline
+    running.join()
+    after = scrape(metrics)
+
+    assert down.get("healthy") == 0
+    assert down.get("store_up", pipeline="test", store="checkpoints") == 1
+    assert after.get("store_up", pipeline="test", store="dead_letters") == 1

@@ -22,6 +22,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from cloudfront_ecs.adapters import Lagging
+from cloudfront_ecs.delivery.health import CHECKPOINTS, LETTERS, PAYLOADS, SOURCE, sink_part
 from cloudfront_ecs.hookspecs import hookimpl
 from cloudfront_ecs.monitoring.endpoint import Answer
 from cloudfront_ecs.monitoring.health import troubles
@@ -42,6 +43,7 @@ MOST_SERIES = 1000
 REST = "other"
 """The label of all beyond ``MOST_SERIES``."""
 
+_STORES = {"checkpoints": CHECKPOINTS, "dead_letters": LETTERS}
 _BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 
@@ -103,9 +105,16 @@ METRICS = (
         "source_lag_seconds", "gauge", ("source", "partition"),
         "How far the reading is behind the newest data, where the source can tell.",
     ),
-    Metric("source_up", "gauge", ("source",), "1 while the source can be read, else 0."),
+    Metric(
+        "source_up", "gauge", ("source",),
+        "1 while the source can be asked and what it names can be read, else 0.",
+    ),
     Metric(
         "sink_up", "gauge", ("pipeline", "sink"), "1 while the sink takes documents, else 0."
+    ),
+    Metric(
+        "store_up", "gauge", ("pipeline", "store"),
+        "1 while `checkpoints` and `dead_letters` can be stored, else 0.",
     ),
     Metric("healthy", "gauge", (), "1 while `/healthz` answers 200, else 0."),
     Metric(
@@ -159,16 +168,18 @@ class RunCollector(Collector):
         return families.values()
 
     def _values(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
-        failing = {(each.pipeline, each.component) for each in troubles(self._watch)}
-        yield "healthy", (), float(not failing)
+        yield "healthy", (), float(not any(troubles(self._watch)))
         yield "build_info", (version("cloudfront-ecs"), platform.python_version()), 1.0
         for pipeline in self._watch.pipelines:
             name = pipeline.parts.name
             yield from _counted(pipeline)
+            failing = pipeline.health().keys()
             for sink in pipeline.parts.sinks:
-                yield "sink_up", (name, sink), float((name, f"sink {sink}") not in failing)
+                yield "sink_up", (name, sink), float(sink_part(sink) not in failing)
+            for store, part in _STORES.items():
+                yield "store_up", (name, store), float(part not in failing)
             source = self._watch.sources[name]
-            yield "source_up", (source,), float((name, f"source {source}") not in failing)
+            yield "source_up", (source,), float(failing.isdisjoint((SOURCE, PAYLOADS)))
             if isinstance(pipeline.parts.source, Lagging):
                 for partition, seconds in _bounded(pipeline.parts.source.lag(), max).items():
                     yield "source_lag_seconds", (source, partition), seconds
