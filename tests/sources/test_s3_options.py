@@ -64,7 +64,7 @@ def test_the_region_of_the_queue_is_the_default(monkeypatch: pytest.MonkeyPatch)
 
     source: Any = open_source(AwsS3Options(queue_url=QUEUE), AdapterContext("logs"))
 
-    assert source._messages._client.meta.region_name == "eu-central-1"
+    assert source._messages.calls._client.meta.region_name == "eu-central-1"
     source.close()
 
 

@@ -32,7 +32,7 @@ def _world(aws: MotoServer, unique: Callable[[str], str], tmp_path: Path) -> Ite
 
 def refuse(source: Source, service: str, operation: str, code: str) -> list[int]:
     """Let a call of the source's client fail from now on; the list counts how often it did."""
-    client = source._objects._client if service == "s3" else source._messages._client  # type: ignore[attr-defined]
+    client = source._objects._client if service == "s3" else source._messages.calls._client  # type: ignore[attr-defined]
     calls: list[int] = []
 
     def answer(**_: object) -> tuple[Any, dict[str, Any]]:
@@ -45,8 +45,18 @@ def refuse(source: Source, service: str, operation: str, code: str) -> list[int]
 
 
 def allow(source: Source, service: str, operation: str) -> None:
-    client = source._objects._client if service == "s3" else source._messages._client  # type: ignore[attr-defined]
+    client = source._objects._client if service == "s3" else source._messages.calls._client  # type: ignore[attr-defined]
     client.meta.events.unregister(f"before-call.{service}.{operation}", unique_id=operation)
+
+
+def told(source: Source) -> None:
+    """Wait until the queue knows of every message that has ended."""
+    assert source._messages.flush(5.0)  # type: ignore[attr-defined]
+
+
+def payloads(source: Source, number: int) -> list[Payload]:
+    """Return the next payloads in the order of their places: they come in any order."""
+    return sorted((next_payload(source) for _ in range(number)), key=lambda p: p.origin.place)
 
 
 def reason(payload: Payload) -> PayloadError:
@@ -171,12 +181,14 @@ def test_a_message_goes_when_the_last_of_its_objects_is_settled(world: World) ->
         world.put(key(number))
     world.send({"Records": [record(world.bucket, key(number)) for number in range(3)]})
     source = world.source()
-    payloads = [next_payload(source) for _ in range(3)]
+    three = payloads(source, 3)
 
-    for payload in (payloads[2], payloads[0], payloads[0]):
+    for payload in (three[2], three[0], three[0]):
         source.settle(payload.receipt)
+    told(source)
     assert world.hidden() == 1
-    source.settle(payloads[1].receipt)
+    source.settle(three[1].receipt)
+    told(source)
 
     assert (world.visible(), world.hidden()) == (0, 0)
 
@@ -185,13 +197,14 @@ def test_one_missing_object_does_not_hold_up_the_others(world: World) -> None:
     stored = [world.put(key(number)) for number in (0, 2)]
     body = {"Records": [record(world.bucket, key(number)) for number in range(3)]}
     world.send(body)
-    source = world.source()
-    first, missing, third = (next_payload(source) for _ in range(3))
+    source = world.source(max_receives=1)
+    first, missing, third = payloads(source, 3)
 
     error = reason(missing)
     assert [text(first), text(third)] == stored
     for payload in (first, missing, third):
         source.settle(payload.receipt)
+    told(source)
 
     assert (error.reason, json.loads(error.raw)) == ("missing", body)
     assert key(1) in error.detail
@@ -206,12 +219,14 @@ def test_a_released_message_is_visible_again_at_once(world: World) -> None:
     assert (world.visible(), world.hidden()) == (0, 1)
 
     source.release(first.receipt)
+    told(source)
 
     assert (world.visible(), world.hidden()) == (1, 0)
     assert not source.drained()
     again = next_payload(source)
     assert again.origin == first.origin
     source.settle(again.receipt)
+    told(source)
     assert (world.visible(), world.hidden()) == (0, 0)
 
 
@@ -225,6 +240,7 @@ def test_a_message_is_given_back_only_when_nothing_else_of_it_is_in_flight(world
     source.release(first.receipt)
     assert (world.visible(), world.hidden()) == (0, 1)
     source.settle(second.receipt)
+    told(source)
 
     assert (world.visible(), world.hidden()) == (1, 0)
 
@@ -234,7 +250,7 @@ def test_only_what_was_not_settled_is_read_when_a_message_comes_again(world: Wor
         world.put(key(number))
     world.send({"Records": [record(world.bucket, key(number)) for number in range(3)]})
     source = world.source()
-    first, second, third = (next_payload(source) for _ in range(3))
+    first, second, third = payloads(source, 3)
     source.settle(first.receipt)
     source.release(second.receipt)
     source.settle(third.receipt)
@@ -243,6 +259,7 @@ def test_only_what_was_not_settled_is_read_when_a_message_comes_again(world: Wor
 
     assert again.origin == second.origin
     source.settle(again.receipt)
+    told(source)
     assert (world.visible(), world.hidden()) == (0, 0)
 
 
@@ -256,6 +273,7 @@ def test_an_object_that_may_not_be_read_is_no_loss_and_comes_again_later(world: 
     with pytest.raises(SourceError, match=f"s3://{world.bucket}/{KEY}: AccessDenied"):
         list(payload.chunks)
     source.release(payload.receipt)
+    told(source)
 
     assert (world.visible(), world.hidden()) == (0, 1), "it waits, lest it is tried in a rush"
     allow(source, "s3", "GetObject")
@@ -273,6 +291,7 @@ def test_an_unreadable_message_is_dead_lettered_at_its_last_receive(world: World
     assert (error.reason, error.raw) == ("notice", b"no notice")
     assert payload.origin.place.startswith(f"{world.queue_url}#")
     source.settle(payload.receipt)
+    told(source)
     assert (world.visible(), world.hidden()) == (0, 0)
 
 
@@ -291,7 +310,9 @@ def test_an_unreadable_record_does_not_hold_up_the_others(world: World) -> None:
     stored = world.put(KEY)
     world.send({"Records": [{"eventName": 7}, record(world.bucket, KEY)]})
 
-    assert [outcome for _, outcome in read_all(world.source())] == [stored, "notice"]
+    outcomes = [outcome for _, outcome in read_all(world.source())]
+
+    assert sorted(outcomes, key=str) == sorted([stored, "notice"], key=str)
     assert (world.visible(), world.hidden()) == (0, 0)
 
 
@@ -308,7 +329,9 @@ def test_a_bucket_that_is_not_allowed_is_foreign(world: World) -> None:
     body = {"Records": [record("other", "a"), record(world.bucket, KEY)]}
     world.send(body)
     source = world.source(buckets=(world.bucket,))
-    foreign, own = next_payload(source), next_payload(source)
+    foreign, own = payloads(source, 2)
+    if not foreign.origin.place.startswith("s3://other/"):
+        foreign, own = own, foreign
 
     error = reason(foreign)
 
@@ -326,27 +349,16 @@ def test_without_a_list_every_bucket_is_read(world: World) -> None:
     assert list(read_all(world.source())) == [(f"s3://{bucket}/a", b"x")]
 
 
-def test_nothing_more_is_received_while_objects_wait(world: World) -> None:
-    for number in range(12):
-        world.put(key(number))
-        world.send({"Records": [record(world.bucket, key(number))]})
-    source = world.source()
-
-    for _ in range(10):
-        next_payload(source)
-
-    assert world.hidden() == 10
-    next_payload(source)
-    assert world.hidden() == 12
-
-
 def test_closing_gives_everything_back_at_once(world: World) -> None:
     for number in range(3):
         world.put(key(number))
     world.send({"Records": [record(world.bucket, key(number)) for number in range(2)]})
     world.send({"Records": [record(world.bucket, key(2))]})
     source = world.source()
-    source.settle(next_payload(source).receipt)
+    one = next_payload(source)
+    while one.origin.place.endswith(f"{2:08x}.gz"):
+        one = next_payload(source)
+    source.settle(one.receipt)
 
     source.close()
     source.close()
@@ -391,6 +403,7 @@ def test_the_heartbeat_hides_a_message_beyond_its_timeout(world: World) -> None:
         assert (world.visible(), world.hidden()) == (0, 1)
         time.sleep(0.1)
     source.settle(payload.receipt)
+    told(source)
 
     assert (world.visible(), world.hidden()) == (0, 0)
 
@@ -400,10 +413,10 @@ def test_the_heartbeat_survives_refusals(world: World) -> None:
     world.send({"Records": [record(world.bucket, KEY)]})
     source = world.source(visibility_timeout=2)
     next_payload(source)
-    calls = refuse(source, "sqs", "ChangeMessageVisibility", "ThrottlingException")
+    calls = refuse(source, "sqs", "ChangeMessageVisibilityBatch", "ThrottlingException")
     time.sleep(1.5)
     assert calls
-    allow(source, "sqs", "ChangeMessageVisibility")
+    allow(source, "sqs", "ChangeMessageVisibilityBatch")
 
     time.sleep(2)
 
@@ -454,13 +467,14 @@ def test_a_delete_that_fails_is_made_up_for(world: World) -> None:
     world.send({"Records": [record(world.bucket, KEY)]})
     source = world.source()
     payload = next_payload(source)
-    calls = refuse(source, "sqs", "DeleteMessage", "InternalError")
+    calls = refuse(source, "sqs", "DeleteMessageBatch", "InternalError")
 
     source.settle(payload.receipt)
+    assert not source._messages.flush(1.0)  # type: ignore[attr-defined]
     assert calls
     assert not source.drained()
-    allow(source, "sqs", "DeleteMessage")
-    source.poll(0.0)
+    allow(source, "sqs", "DeleteMessageBatch")
+    told(source)
 
     assert (world.visible(), world.hidden()) == (0, 0)
 
@@ -478,6 +492,8 @@ def test_two_workers_share_a_queue(world: World) -> None:
             if payload is not None:
                 found.append((payload.origin.place, text(payload)))
                 worker.settle(payload.receipt)
+    for worker in workers:
+        told(worker)
 
     assert sorted(found) == sorted(stored.items())
     assert (world.visible(), world.hidden()) == (0, 0)

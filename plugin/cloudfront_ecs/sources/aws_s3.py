@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -17,14 +17,20 @@ from cloudfront_ecs.options import option
 from cloudfront_ecs.sources.s3_courses import LONGEST_LOOK_BACK, Floors, Scope
 from cloudfront_ecs.sources.s3_listing import S3Listing
 from cloudfront_ecs.sources.s3_objects import S3Objects, s3_error
+from cloudfront_ecs.sources.s3_prefetch import THREADS, WINDOW
 from cloudfront_ecs.sources.s3_settled import SettledObjects
+from cloudfront_ecs.sources.sqs_attributes import check_queue
+from cloudfront_ecs.sources.sqs_calls import SqsCalls
+from cloudfront_ecs.sources.sqs_claims import Rules
 from cloudfront_ecs.sources.sqs_messages import SqsMessages
-from cloudfront_ecs.sources.sqs_queue import Rules, SqsQueue
+from cloudfront_ecs.sources.sqs_queue import SqsQueue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from cloudfront_ecs.adapters import AdapterContext, Source
+    from cloudfront_ecs.sources.s3_courses import Course
 
 _QUEUE_REGION = re.compile(r"^https://sqs\.(?P<region>[a-z0-9-]+)\.amazonaws\.com")
 _LISTING = ("prefix", "start_after")
@@ -55,7 +61,26 @@ class AwsS3Options(aws.AwsOptions):
         most=20,
     )
     max_receives: int = option(
-        5, doc="Queue: receives of an unreadable message until it is a dead letter.", least=1
+        5,
+        doc="Queue: receives of an unreadable message, or of one whose object is gone, until it "
+        "is a dead letter.",
+        least=1,
+    )
+    poison: Literal["dead_letter", "redrive"] = option(
+        "dead_letter",
+        doc="Queue: what becomes of such a message then; `redrive` never makes it a dead letter "
+        "and leaves it to the queue's own redrive policy.",
+    )
+    concurrency: int = option(
+        500,
+        doc="Queue: most messages held at once, until their last line is written everywhere.",
+        least=1,
+        most=100_000,
+    )
+    prefetch_bytes: int = option(
+        16 * WINDOW,
+        doc="Bytes of objects fetched while earlier ones are converted; 1 MiB of each at most.",
+        least=WINDOW,
     )
     bucket: str | None = option(
         None, doc="Bucket to list, again and again; what is settled is remembered."
@@ -98,22 +123,37 @@ class AwsS3Options(aws.AwsOptions):
 
 def open_source(options: AwsS3Options, context: AdapterContext) -> Source:
     """Open the source in the mode that *options* ask for; nothing is asked of AWS yet."""
-    s3 = _client("s3", options, context)
     if options.queue_url:
-        sqs = _client("sqs", options, context)
-        return SqsQueue(
-            SqsMessages(sqs, options.queue_url, options.visibility_timeout),
-            S3Objects(s3),
-            Rules(options.wait_seconds, options.max_receives, frozenset(options.buckets)),
-        )
-    scope = _scope(options)
+        s3 = _client("s3", options, context)
+        calls = SqsCalls(_client("sqs", options, context), options.queue_url)
+        messages = SqsMessages(calls, options.visibility_timeout)
+        return SqsQueue(messages, S3Objects(s3), _rules(options))
     path = context.state and context.state / f"s3-settled-{quote(context.name, safe='')}.sqlite3"
+    return open_listing(options, context, path)
+
+
+def open_listing(
+    options: AwsS3Options, context: AdapterContext, path: Path | None, course: Course | None = None
+) -> S3Listing:
+    """Open the source in listing mode, with its record at *path*.
+
+    Args:
+        options: Those of listing mode.
+        context: The source's surroundings.
+        path: The file of what is settled, or None where it is to last one run.
+        course: What is listed; else everything, again and again.
+
+    Raises:
+        StateError: The record cannot be used.
+    """
+    s3 = _client("s3", options, context)
+    scope = _scope(options)
     try:
         settled = SettledObjects(path, scope.bucket)
     except BaseException:
         s3.close()
         raise
-    return S3Listing(s3, S3Objects(s3), settled, scope, Floors(settled, scope))
+    return S3Listing(s3, S3Objects(s3), settled, scope, course or Floors(settled, scope))
 
 
 def check_source(options: AwsS3Options, context: AdapterContext) -> str:
@@ -123,11 +163,11 @@ def check_source(options: AwsS3Options, context: AdapterContext) -> str:
         SourceError: The queue or bucket cannot be reached or used.
     """
     if options.queue_url:
-        messages = SqsMessages(_client("sqs", options, context), options.queue_url, 0)
+        calls = SqsCalls(_client("sqs", options, context), options.queue_url)
         try:
-            return f"{options.queue_url}: reachable, holds about {messages.count()} messages"
+            return check_queue(calls, _rules(options))
         finally:
-            messages.close()
+            calls.close()
     scope = _scope(options)
     client = _client("s3", options, context)
     try:
@@ -151,6 +191,17 @@ def source_specs() -> Iterable[SourceSpec]:
     return [SourceSpec("aws_s3", summary, AwsS3Options, open_source, check_source)]
 
 
+def _rules(options: AwsS3Options) -> Rules:
+    return Rules(
+        wait_seconds=options.wait_seconds,
+        max_receives=options.max_receives,
+        buckets=frozenset(options.buckets),
+        redrive=options.poison == "redrive",
+        concurrency=options.concurrency,
+        prefetch_bytes=options.prefetch_bytes,
+    )
+
+
 def _scope(options: AwsS3Options) -> Scope:
     assert options.bucket
     return Scope(
@@ -170,6 +221,6 @@ def _client(service: str, options: AwsS3Options, context: AdapterContext) -> Any
     if region and options.region is None:
         options = replace(options, region=region["region"])
     try:
-        return aws.client(service, options, read_timeout=30)
+        return aws.client(service, options, read_timeout=30, max_pool_connections=THREADS + 4)
     except BotoCoreError as error:
         raise ConfigError(f"sources.{context.name}: {error}") from error

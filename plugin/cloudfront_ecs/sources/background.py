@@ -33,8 +33,9 @@ class Background(Generic[Key]):
     The threads are daemons: a call that hangs does not keep the process from ending.
     """
 
-    def __init__(self, threads: int, name: str) -> None:
-        """Start the threads."""
+    def __init__(self, threads: int, name: str, notify: Callable[[], None] = lambda: None) -> None:
+        """Start the threads; *notify* is called, on one of them, when there is an answer."""
+        self._notify = notify
         self._asked: queue.SimpleQueue[tuple[Key, Callable[[], Any]] | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[Answer[Key]] = queue.SimpleQueue()
         self._threads = threads
@@ -79,3 +80,4 @@ class Background(Generic[Key]):
             except Exception as error:  # noqa: BLE001 - raised again where the answer is read
                 answer = Answer(key, error=error)
             self._answers.put(answer)
+            self._notify()

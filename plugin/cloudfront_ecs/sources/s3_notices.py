@@ -19,7 +19,8 @@ Source: S3 user guide, "Event message structure" (compare the major version only
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
@@ -29,7 +30,7 @@ from cloudfront_ecs.errors import PayloadError
 from cloudfront_ecs.sources.s3_objects import StoredObject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 _MAJOR = "2"
 _VALIDATION = "CloudTrail validation message."  # what CloudTrail sends to a new topic, not JSON
@@ -42,10 +43,32 @@ class Notice:
     Attributes:
         objects: The new objects, without repeats; those without logs are left out.
         unreadable: Set when other parts of the same message could not be understood.
+        sequencers: Where the notice has them, each object's place among the writes of its key.
+        skipped: How many parts ask for nothing: ``other_event`` (an object removed, restored,
+            …), ``no_log`` (a key that holds none), ``no_event`` (a message that tells of no
+            object, such as S3's test event).
     """
 
     objects: tuple[StoredObject, ...] = ()
     unreadable: PayloadError | None = None
+    sequencers: Mapping[StoredObject, str] = field(default_factory=dict)
+    skipped: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Named:
+    """What has been found in a message so far."""
+
+    sequencers: dict[StoredObject, str] = field(default_factory=dict)
+    skipped: Counter[str] = field(default_factory=Counter)
+
+    def add(self, stored: StoredObject, sequencer: object = None) -> None:
+        """Add an object, once; of two writes that look the same the later one counts."""
+        if not stored.holds_logs:
+            self.skipped["no_log"] += 1
+            return
+        told = sequencer if isinstance(sequencer, str) else ""
+        self.sequencers[stored] = max(told, self.sequencers.get(stored, ""))
 
 
 class _Unreadable(Exception):  # noqa: N818 - never leaves this module
@@ -59,20 +82,20 @@ def read_notice(body: str) -> Notice:
         PayloadError: ``notice``: nothing in the message could be understood.
     """
     raw = body.encode("utf-8", "surrogatepass")
-    found: list[StoredObject] = []
+    named = _Named()
     problems: list[str] = []
     try:
-        for part in _parts(_unwrapped(body)):
+        for read, part in _parts(_unwrapped(body), named):
             try:
-                found += part if isinstance(part, list) else _created(part)
+                read(part, named)
             except _Unreadable as problem:
                 problems.append(str(problem))
     except _Unreadable as problem:
         problems.append(str(problem))
     error = PayloadError("notice", "; ".join(problems), raw) if problems else None
-    if error and not found:
+    if error and not named.sequencers and not named.skipped:
         raise error
-    return Notice(tuple(item for item in dict.fromkeys(found) if item.holds_logs), error)
+    return Notice(tuple(named.sequencers), error, named.sequencers, named.skipped)
 
 
 def _unwrapped(body: str) -> Mapping[str, Any] | None:
@@ -109,24 +132,26 @@ def _decoded(text: object, what: str) -> Mapping[str, Any] | None:
     return value
 
 
-def _parts(message: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any] | list[StoredObject]]:
-    """Yield the records of a message, or the objects where it has another shape."""
-    if message is None or message.get("Event") == "s3:TestEvent":
-        return
-    if "Records" in message:
+def _parts(
+    message: Mapping[str, Any] | None, named: _Named
+) -> Iterator[tuple[Callable[[Any, _Named], None], Any]]:
+    """Yield the parts of a message, each with what reads it."""
+    if message is None or message.get("Event") == "s3:TestEvent" or message.get("Records") == []:
+        named.skipped["no_event"] += 1
+    elif "Records" in message:
         if not isinstance(message["Records"], list):
             raise _Unreadable("Records: expected a list")
-        yield from message["Records"]
+        yield from ((_created, record) for record in message["Records"])
     elif message.get("source") == "aws.s3":
-        yield _from_eventbridge(message)
+        yield _from_eventbridge, message
     elif "s3Bucket" in message:
-        yield _from_cloudtrail(message)
+        yield from _from_cloudtrail(message)
     else:
         raise _Unreadable("neither an S3, EventBridge nor CloudTrail notice")
 
 
-def _created(record: Any) -> list[StoredObject]:
-    """Return the object of one S3 event record; none for other events."""
+def _created(record: Any, named: _Named) -> None:
+    """Read one S3 event record."""
     version = str(_member(record, "eventVersion", _MAJOR))
     if version.partition(".")[0] != _MAJOR:
         raise _Unreadable(f"eventVersion {version!r} is not known (known: {_MAJOR}.x)")
@@ -134,49 +159,55 @@ def _created(record: Any) -> list[StoredObject]:
     if not isinstance(event, str):
         raise _Unreadable("eventName is missing")
     if not event.removeprefix("s3:").startswith("ObjectCreated:"):
-        return []
+        named.skipped["other_event"] += 1
+        return
     s3 = _member(record, "s3", {})
     stored = _member(s3, "object", {})
     try:
         key = unquote_plus(_text(stored, "key"), errors="strict")
     except UnicodeDecodeError as error:
         raise _Unreadable("object.key is not UTF-8 once decoded") from error
-    return [
-        StoredObject(
-            _text(_member(s3, "bucket", {}), "name"),
-            key,
-            _version(stored.get("versionId")),
-            _etag(stored.get("eTag")),
-            _size(stored.get("size")),
-        )
-    ]
+    made = StoredObject(
+        _text(_member(s3, "bucket", {}), "name"),
+        key,
+        _version(stored.get("versionId")),
+        _etag(stored.get("eTag")),
+        _size(stored.get("size")),
+    )
+    named.add(made, stored.get("sequencer"))
 
 
-def _from_eventbridge(message: Mapping[str, Any]) -> list[StoredObject]:
+def _from_eventbridge(message: Mapping[str, Any], named: _Named) -> None:
     kind = str(message.get("detail-type"))
     if kind != "Object Created":
-        if kind.startswith("Object "):
-            return []
-        raise _Unreadable(f"detail-type {kind!r} of aws.s3 is not known")
+        if not kind.startswith("Object "):
+            raise _Unreadable(f"detail-type {kind!r} of aws.s3 is not known")
+        named.skipped["other_event"] += 1
+        return
     detail = _member(message, "detail", {})
     stored = _member(detail, "object", {})
-    return [
-        StoredObject(
-            _text(_member(detail, "bucket", {}), "name"),
-            _text(stored, "key"),
-            _version(stored.get("version-id")),
-            _etag(stored.get("etag", stored.get("eTag"))),
-            _size(stored.get("size")),
-        )
-    ]
+    made = StoredObject(
+        _text(_member(detail, "bucket", {}), "name"),
+        _text(stored, "key"),
+        _version(stored.get("version-id")),
+        _etag(stored.get("etag", stored.get("eTag"))),
+        _size(stored.get("size")),
+    )
+    named.add(made, stored.get("sequencer"))
 
 
-def _from_cloudtrail(message: Mapping[str, Any]) -> list[StoredObject]:
+def _from_cloudtrail(
+    message: Mapping[str, Any],
+) -> Iterator[tuple[Callable[[Any, _Named], None], Any]]:
     keys = message.get("s3ObjectKey")
     if not isinstance(keys, list):
         raise _Unreadable("s3ObjectKey: expected a list")
     bucket = _text(message, "s3Bucket")
-    return [StoredObject(bucket, _text({"s3ObjectKey": key}, "s3ObjectKey")) for key in keys]
+
+    def read(key: Any, named: _Named) -> None:
+        named.add(StoredObject(bucket, _text({"s3ObjectKey": key}, "s3ObjectKey")))
+
+    yield from ((read, key) for key in keys)
 
 
 def _member(value: Any, name: str, default: Any) -> Any:
