@@ -115,7 +115,19 @@ def _scramble(path: Path) -> None:
 
 def _newer(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 3")
+
+
+def _another_digit(path: Path) -> None:
+    content = path.read_bytes()
+    assert content.count(b"4711") == 1
+    path.write_bytes(content.replace(b"4711", b"4712"))
+
+
+def _another_end(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE checkpoints SET finished = 1")
+        connection.commit()
 
 
 def _foreign(path: Path) -> None:
@@ -130,13 +142,15 @@ def _foreign(path: Path) -> None:
         pytest.param(lambda path: path.write_bytes(b""), "is not a checkpoint file", id="empty"),
         pytest.param(lambda path: path.write_bytes(b"{}" * 999), "is damaged", id="other-bytes"),
         pytest.param(_scramble, "is damaged", id="flipped-bytes"),
+        pytest.param(_another_digit, "checkpoint of 'a' is not as it was", id="another-digit"),
+        pytest.param(_another_end, "checkpoint of 'a' is not as it was", id="another-end"),
         pytest.param(_foreign, "is not a checkpoint file", id="foreign-database"),
-        pytest.param(_newer, "has format 2, this version knows 1", id="newer"),
+        pytest.param(_newer, "has format 3, this version knows 2", id="newer"),
     ],
 )
 def test_a_file_that_cannot_be_trusted_is_refused(path: Path, spoil: object, problem: str) -> None:
     with closing(SqliteCheckpoints(path)) as store:
-        store.save({"a": Checkpoint("1")})
+        store.save({"a": Checkpoint("4711")})
     assert callable(spoil)
     spoil(path)
     before = path.read_bytes()

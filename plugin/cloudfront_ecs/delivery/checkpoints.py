@@ -6,8 +6,9 @@ import sqlite3
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
+from zlib import crc32
 
-from cloudfront_ecs.delivery.state_files import Schema, open_state_file
+from cloudfront_ecs.delivery.state_files import Schema, open_state_file, refusal
 from cloudfront_ecs.errors import StateError
 from cloudfront_ecs.failpoints import reach
 
@@ -179,20 +180,22 @@ class MemoryCheckpoints(OneWorker):
 _SCHEMA = Schema(
     noun="a checkpoint file",
     application_id=0x43464543,  # "CFEC"
-    version=1,
+    version=2,
     tables=(
         """
         CREATE TABLE checkpoints (
             partition TEXT PRIMARY KEY,
             position TEXT NOT NULL,
             time REAL,
-            finished INTEGER NOT NULL
+            finished INTEGER NOT NULL,
+            sum INTEGER NOT NULL
         ) WITHOUT ROWID
         """,
     ),
     remedy="to begin where the option 'start' says",
 )
-_SAVE = "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)"
+_SAVE = "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?)"
+_ALL = "SELECT partition, position, time, finished, sum FROM checkpoints"
 _LOAD = "SELECT position, time, finished FROM checkpoints WHERE partition = ?"
 _PARTITIONS = "SELECT partition FROM checkpoints ORDER BY partition"
 
@@ -212,6 +215,11 @@ class SqliteCheckpoints(OneWorker):
         self.path = path
         self._file = open_state_file(path, _SCHEMA)
         self._connection = self._file.connection
+        try:
+            self._examine()
+        except BaseException:
+            self._file.close()
+            raise
 
     def load(self, partition: str) -> Checkpoint | None:
         """Return the checkpoint of *partition*."""
@@ -228,7 +236,13 @@ class SqliteCheckpoints(OneWorker):
         for partition, checkpoint in checkpoints.items():
             _forbid_moving_back(partition, self.load(partition), checkpoint)
         rows = [
-            (partition, checkpoint.position, checkpoint.time, int(checkpoint.finished))
+            (
+                partition,
+                checkpoint.position,
+                checkpoint.time,
+                int(checkpoint.finished),
+                _sum(partition, checkpoint),
+            )
             for partition, checkpoint in checkpoints.items()
         ]
         try:
@@ -246,11 +260,28 @@ class SqliteCheckpoints(OneWorker):
         """Close the file and let the next process have it."""
         self._file.close()
 
+    def _examine(self) -> None:
+        """Compare every checkpoint with its sum: SQLite does not notice another digit.
+
+        Raises:
+            StateError: One is not as it was written.
+        """
+        for partition, position, time, finished, stored in self._rows(_ALL):
+            if stored != _sum(partition, Checkpoint(position, time, bool(finished))):
+                problem = f"is damaged: the checkpoint of {partition!r} is not as it was written"
+                raise refusal(self.path, _SCHEMA, problem)
+
     def _rows(self, query: str, *values: str) -> list[Any]:
         try:
             return self._connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise StateError(f"{self.path}: cannot be read: {error}") from error
+
+
+def _sum(partition: str, checkpoint: Checkpoint) -> int:
+    time = None if checkpoint.time is None else float(checkpoint.time)
+    written = f"{partition}\0{checkpoint.position}\0{time!r}\0{checkpoint.finished:d}"
+    return crc32(written.encode("utf-8", "surrogatepass"))
 
 
 def _forbid_moving_back(partition: str, old: Checkpoint | None, new: Checkpoint) -> None:

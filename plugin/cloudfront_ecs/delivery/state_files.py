@@ -84,7 +84,7 @@ def open_state_file(path: Path, schema: Schema) -> StateFile:
         held.close()
         if isinstance(error, sqlite3.DatabaseError):
             if error.sqlite_errorcode & 0xFF in _DAMAGE:
-                raise _refusal(path, schema, f"is damaged: {error}") from error
+                raise refusal(path, schema, f"is damaged: {error}") from error
             raise StateError(f"{path}: cannot be opened: {error}") from error
         if isinstance(error, OSError):
             raise StateError(f"{path}: cannot be opened: {error.strerror}") from error
@@ -158,7 +158,7 @@ def _connect(path: Path, schema: Schema) -> sqlite3.Connection:
 
 def _examine(path: Path, schema: Schema, connection: sqlite3.Connection) -> None:
     if connection.execute("PRAGMA application_id").fetchone()[0] != schema.application_id:
-        raise _refusal(path, schema, f"is not {schema.noun} of cloudfront-ecs")
+        raise refusal(path, schema, f"is not {schema.noun} of cloudfront-ecs")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version != schema.version:
         writer = "newer" if version > schema.version else "older"
@@ -168,8 +168,9 @@ def _examine(path: Path, schema: Schema, connection: sqlite3.Connection) -> None
         )
     findings = connection.execute("PRAGMA integrity_check(1)").fetchall()
     if findings != [("ok",)]:
-        raise _refusal(path, schema, f"is damaged: {findings[0][0]}")
+        raise refusal(path, schema, f"is damaged: {findings[0][0]}")
 
 
-def _refusal(path: Path, schema: Schema, problem: str) -> StateError:
+def refusal(path: Path, schema: Schema, problem: str) -> StateError:
+    """Return the error that refuses a file, and what can be done about it."""
     return StateError(f"{path}: {problem} (restore it, or move it away {schema.remedy})")
