@@ -25,7 +25,6 @@ from cloudfront_ecs.adapters import Lagging
 from cloudfront_ecs.delivery.health import CHECKPOINTS, LETTERS, PAYLOADS, SOURCE, sink_part
 from cloudfront_ecs.hookspecs import hookimpl
 from cloudfront_ecs.monitoring.endpoint import Answer
-from cloudfront_ecs.monitoring.health import troubles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -168,12 +167,13 @@ class RunCollector(Collector):
         return families.values()
 
     def _values(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
-        yield "healthy", (), float(not any(troubles(self._watch)))
+        healthy = not self._watch.failures
         yield "build_info", (version("cloudfront-ecs"), platform.python_version()), 1.0
         for pipeline in self._watch.pipelines:
             name = pipeline.parts.name
             yield from _counted(pipeline)
             failing = pipeline.health().keys()
+            healthy = healthy and not failing
             for sink in pipeline.parts.sinks:
                 yield "sink_up", (name, sink), float(sink_part(sink) not in failing)
             for store, part in _STORES.items():
@@ -187,6 +187,7 @@ class RunCollector(Collector):
                 ended, newest = self._settlements.last[name]
                 yield "last_settled_timestamp_seconds", (name,), ended
                 yield "newest_document_timestamp_seconds", (name,), newest
+        yield "healthy", (), float(healthy)
 
 
 def _counted(pipeline: Pipeline) -> Iterator[tuple[str, tuple[str, ...], float]]:
