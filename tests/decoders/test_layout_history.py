@@ -104,6 +104,16 @@ def test_a_file_that_cannot_be_trusted_is_refused(
     assert (tmp_path / "layouts.json").read_bytes() == content
 
 
+def test_another_letter_in_the_name_of_a_column_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "layouts.json"
+    LayoutHistory(tmp_path).note("edge", [OLD], 1000.0)
+    column = OLD.columns[0]
+    path.write_text(path.read_text().replace(column, f"{column[:-1]}x", 1))
+
+    with pytest.raises(StateError, match="is damaged: it is not as it was written"):
+        LayoutHistory(tmp_path)
+
+
 def test_a_crash_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
     LayoutHistory(tmp_path).note("edge", [OLD], 1000.0)
     (tmp_path / "layouts.json.partial").write_text('{"version": 1, "str')

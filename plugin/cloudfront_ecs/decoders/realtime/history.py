@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from cloudfront_ecs.batches import Layout
 from cloudfront_ecs.errors import StateError
@@ -118,6 +119,8 @@ class LayoutHistory:
                     f"{self._path}: has format {version}, this version knows {VERSION} "
                     "(run the newer version that wrote it)"
                 )
+            if version == VERSION and content.get("sum", sum_of(content)) != sum_of(content):
+                raise self._refusal("is damaged: it is not as it was written")
             streams = content["streams"].items() if version == VERSION else ()
             found = {stream: tuple(map(_known, entries)) for stream, entries in streams}
         except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -151,10 +154,11 @@ class LayoutHistory:
         """Replace the file as a whole, so that a crash leaves the old or the new one."""
         if self._path is None:
             return
-        content = {
+        content: dict[str, Any] = {
             "version": VERSION,
             "streams": {stream: list(map(_entry, each)) for stream, each in self._streams.items()},
         }
+        content["sum"] = sum_of(content)
         partial = self._path.with_name(f"{FILE}.partial")
         try:
             with partial.open("w", encoding="utf-8") as file:
@@ -169,6 +173,12 @@ class LayoutHistory:
                 os.close(folder)
         except OSError as error:
             raise StateError(f"{self._path}: cannot be written: {error.strerror}") from error
+
+
+def sum_of(content: Mapping[str, Any]) -> int:
+    """Return the check sum of the layouts in a file: a name with another letter is a name, too."""
+    text = json.dumps(content["streams"], sort_keys=True, separators=(",", ":"))
+    return crc32(text.encode("ascii"))
 
 
 def _noted(
