@@ -1,17 +1,22 @@
 from __future__ import annotations
 
-import threading
 import zlib
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import EndpointConnectionError
 
 from cloudfront_ecs.errors import PayloadError, SourceError
-from cloudfront_ecs.sources.s3_objects import ATTEMPTS, S3Objects, StoredObject, s3_error
+from cloudfront_ecs.sources.s3_objects import (
+    ATTEMPTS,
+    CHUNK,
+    S3Objects,
+    StoredObject,
+    requester_pays,
+)
+from servers.flaky_store import FlakyStore, Refusal, running_store
 from servers.process import free_port
 
 if TYPE_CHECKING:
@@ -21,77 +26,10 @@ BODY = bytes(range(256)) * 4096  # 1 MiB
 KEY = "E1TESTS0000001.2026-03-04-05.0a1b2c3d.gz"
 
 
-class FlakyStore(ThreadingHTTPServer):
-    """An S3 of one object whose answers break off after some bytes.
-
-    Attributes:
-        cuts: After how many bytes each coming answer breaks off; then all are whole.
-        etag: The object's ETag.
-        overwrite_at: The number of the GET before which the ETag changes.
-        requests: The headers of every GET.
-        paths: The path and query of every GET.
-    """
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", free_port()), _Handler)
-        self.cuts: list[int] = []
-        self.etag = "first"
-        self.overwrite_at = 0
-        self.requests: list[dict[str, str]] = []
-        self.paths: list[str] = []
-
-    def handle_error(self, *_: object) -> None:
-        """Say nothing of readers that leave early."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: FlakyStore
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def do_HEAD(self) -> None:
-        self._answer(200, BODY, send=b"")
-
-    def do_GET(self) -> None:
-        store = self.server
-        store.requests.append(dict(self.headers))
-        store.paths.append(self.path)
-        if len(store.requests) == store.overwrite_at:
-            store.etag = "second"
-        if self.headers.get("If-Match", f'"{store.etag}"') != f'"{store.etag}"':
-            error = b"<Error><Code>PreconditionFailed</Code><Message>no</Message></Error>"
-            self._answer(412, error, send=error)
-            return
-        start = int(self.headers.get("Range", "bytes=0-")[6:-1])
-        part = BODY[start:]
-        cut = store.cuts.pop(0) if store.cuts else len(part)
-        self._answer(206 if start else 200, part, send=part[:cut], start=start)
-        if cut < len(part):
-            self.close_connection = True
-
-    def _answer(self, status: int, body: bytes, *, send: bytes, start: int = 0) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("ETag", f'"{self.server.etag}"')
-        if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(BODY) - 1}/{len(BODY)}")
-        self.end_headers()
-        self.wfile.write(send)
-
-
 @pytest.fixture(name="store")
 def _store() -> Iterator[FlakyStore]:
-    store = FlakyStore()
-    thread = threading.Thread(target=store.serve_forever)
-    thread.start()
-    yield store
-    store.shutdown()
-    store.server_close()
-    thread.join()
+    with running_store(BODY) as store:
+        yield store
 
 
 @contextmanager
@@ -105,7 +43,7 @@ def opened(endpoint: str) -> Iterator[S3Objects]:
 
 @pytest.fixture(name="objects")
 def _objects(store: FlakyStore) -> Iterator[S3Objects]:
-    with opened(f"http://127.0.0.1:{store.server_port}") as objects:
+    with opened(store.endpoint) as objects:
         yield objects
 
 
@@ -155,6 +93,36 @@ def test_a_body_that_always_breaks_off_goes_back(store: FlakyStore, objects: S3O
         list(objects.read(STORED))
 
 
+def test_a_long_body_may_break_off_often_as_long_as_it_comes_on(
+    store: FlakyStore, objects: S3Objects
+) -> None:
+    store.body = bytes(CHUNK * (ATTEMPTS + 3))
+    store.cuts = [CHUNK] * (ATTEMPTS + 2)
+
+    assert sum(map(len, objects.read(STORED))) == len(store.body)
+
+    assert len(store.requests) == ATTEMPTS + 3
+
+
+def test_a_store_that_is_away_for_a_moment_goes_on_where_it_was(
+    store: FlakyStore, objects: S3Objects
+) -> None:
+    store.cuts = [500_000]
+    away = EndpointConnectionError(endpoint_url=store.endpoint)
+    answers: list[Exception | None] = [None, away, away]
+    get = objects._client.get_object
+
+    def get_object(**request: str) -> Any:
+        if (error := answers.pop(0) if answers else None) is not None:
+            raise error
+        return get(**request)
+
+    objects._client.get_object = get_object
+
+    assert b"".join(objects.read(STORED)) == BODY
+    assert [request.get("Range") for request in store.requests] == [None, "bytes=500000-"]
+
+
 def test_a_version_is_asked_for_by_name(store: FlakyStore, objects: S3Objects) -> None:
     store.cuts = [10]
 
@@ -165,13 +133,16 @@ def test_a_version_is_asked_for_by_name(store: FlakyStore, objects: S3Objects) -
 
 
 def test_an_object_overwritten_while_it_is_read_goes_back(
-    store: FlakyStore, objects: S3Objects
+    store: FlakyStore, objects: S3Objects, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.cuts = [500_000]
     store.overwrite_at = 2
 
     with pytest.raises(SourceError, match="was overwritten"):
         list(objects.read(STORED))
+
+    assert "when 500000 of 1048576 bytes had been read" in caplog.text
+    assert objects.identified(STORED).etag == "second"
 
 
 def test_an_object_overwritten_before_is_read_under_its_new_identity(
@@ -192,52 +163,53 @@ def test_an_object_without_version_and_etag_is_looked_up(objects: S3Objects) -> 
     assert objects.identified(StoredObject("logs", KEY)).etag == "first"
 
 
+def test_a_bucket_in_another_region_is_followed(store: FlakyStore, objects: S3Objects) -> None:
+    store.region = "ap-southeast-2"
+
+    assert b"".join(objects.read(STORED)) == BODY
+    assert b"".join(objects.read(STORED)) == BODY
+
+    assert len(store.requests) == 3  # it is remembered
+
+
+def test_a_region_that_is_not_told_is_asked_of_the_user(
+    store: FlakyStore, objects: S3Objects
+) -> None:
+    store.refusals = [Refusal(301, "PermanentRedirect")] * 9
+
+    with pytest.raises(SourceError, match=r"PermanentRedirect: so it is \(set 'region'\)"):
+        list(objects.read(STORED))
+
+
+def test_who_pays_is_told_with_each_request(store: FlakyStore, objects: S3Objects) -> None:
+    requester_pays(objects._client)
+    sent: list[str] = []
+    objects._client.meta.events.register(
+        "before-send.s3",
+        lambda request, **_: sent.append(request.headers["x-amz-request-payer"].decode()),
+    )
+
+    stored = objects.identified(StoredObject("logs", KEY))
+    list(objects.read(stored))
+
+    assert sent == ["requester", "requester"]
+    assert store.methods == ["HEAD", "GET"]
+
+
+def test_a_delete_marker_is_missing(store: FlakyStore, objects: S3Objects) -> None:
+    marker = {"x-amz-delete-marker": "true"}
+    store.refusals = [Refusal(405, "MethodNotAllowed", headers=marker)]
+
+    with pytest.raises(PayloadError, match="missing: s3://logs"):
+        list(objects.read(STORED, b"notice"))
+
+
 def test_a_dead_endpoint_is_no_loss() -> None:
     with (
         opened(f"http://127.0.0.1:{free_port()}") as objects,
         pytest.raises(SourceError, match=f"s3://logs/{KEY}: EndpointConnectionError"),
     ):
         list(objects.read(STORED))
-
-
-def client_error(code: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": "so it is"}}, "GetObject")
-
-
-@pytest.mark.parametrize("code", ["NoSuchKey", "NoSuchBucket", "NoSuchVersion", "404"])
-def test_what_s3_does_not_know_is_missing(code: str) -> None:
-    error = s3_error("s3://logs/a", client_error(code), b"notice")
-
-    assert isinstance(error, PayloadError)
-    assert (error.reason, error.detail, error.raw) == ("missing", f"s3://logs/a: {code}", b"notice")
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        "AccessDenied",
-        "403",
-        "ExpiredToken",
-        "SlowDown",
-        "InternalError",
-        "KMS.DisabledException",
-        "InvalidObjectState",
-        "InvalidAccessKeyId",
-        "RequestTimeTooSkewed",
-        "SomethingNew",
-    ],
-)
-def test_every_other_answer_may_change(code: str) -> None:
-    error = s3_error("s3://logs/a", client_error(code))
-
-    assert isinstance(error, SourceError)
-    assert str(error) == f"s3://logs/a: {code}: so it is"
-
-
-def test_errors_without_an_answer_may_change() -> None:
-    error = s3_error("s3://logs/a", EndpointConnectionError(endpoint_url="http://x"))
-
-    assert isinstance(error, SourceError)
 
 
 @pytest.mark.parametrize(
@@ -311,6 +283,24 @@ def test_without_versions_the_etag_is_the_identity(objects: S3Objects, version: 
         pytest.param("cdn/", None, False, id="folder-of-unknown-size"),
         pytest.param("cdn/", 5, True, id="no-folder-but-bytes"),
         pytest.param("cdn/x.gz", 0, True, id="empty-log"),
+        pytest.param("cdn_$folder$", 0, False, id="folder-of-hadoop"),
+        pytest.param("AWSLogs/210987654321/CloudFront/E1.gz", 1, True, id="cloudfront"),
+        pytest.param("AWSLogs/210987654321/CloudTrail/eu-west-1/x.gz", 1, True, id="trail"),
+        pytest.param("AWSLogs/210987654321/elasticloadbalancing/x.gz", 1, False, id="elb"),
+        pytest.param("a/AWSLogs/o-abc12/210987654321/vpcflowlogs/x.gz", 1, False, id="vpc"),
+        pytest.param(
+            "AWSLogs/aws-account-id=210987654321/aws-service=vpcflowlogs/x", 1, False, id="hive"
+        ),
+        pytest.param("AWSLogs/210987654321/WAFLogs/cloudfront/acl/x.gz", 1, False, id="waf"),
+        pytest.param(
+            "AWSLogs/210987654321/Config/ConfigWritabilityCheckFile", 0, False, id="check"
+        ),
+        pytest.param("cdn/aws-programmatic-access-test-object", 9, False, id="test-object"),
+        pytest.param("inv/b/all/2026-01-02T01-00Z/manifest.json", 9, False, id="inventory"),
+        pytest.param("inv/b/all/2026-01-02T01-00Z/manifest.checksum", 9, False, id="checksum"),
+        pytest.param("inv/b/all/hive/dt=2026-01-02-01-00/symlink.txt", 9, False, id="symlink"),
+        pytest.param("cdn/WAFLogs/x.gz", 1, True, id="only-looks-like-a-service"),
+        pytest.param("cdn/manifest.json", 1, True, id="only-looks-like-an-inventory"),
     ],
 )
 def test_some_keys_are_never_logs(key: str, size: int | None, *, logs: bool) -> None:

@@ -1,11 +1,12 @@
 """S3 objects: what they are called, what makes them the same object, and how they are read.
 
-The only module that asks S3 for bytes, and the only one that says which answers of S3
-mean "gone for good".
+The only module that asks S3 for bytes.
 
 Facts: a body cut in transit is never fetched again by boto3 and surfaces as one of several
-exceptions, so it is continued here.  S3 is strongly consistent: an object it does not know
-does not exist.  ``403`` says nothing about existence.
+exceptions, so it is continued here, from the byte reached and only for the same content.
+Where the content has been replaced meanwhile, what was read of the former one keeps its ids,
+the new one is read from its beginning under ids of its own, and the rest of the former one is
+gone unless the bucket keeps versions.
 
 Source: Amazon S3 API reference (GetObject, HeadObject), botocore 1.44 ``response.py``.
 """
@@ -22,15 +23,17 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectionError,  # noqa: A004 - botocore's, for an endpoint that is away
     HTTPClientError,
     IncompleteReadError,
 )
 from urllib3.exceptions import HTTPError as TransportError
 
 from cloudfront_ecs.batches import Origin
-from cloudfront_ecs.errors import CloudFrontEcsError, PayloadError, SourceError
+from cloudfront_ecs.errors import SourceError
 from cloudfront_ecs.failpoints import reach
 from cloudfront_ecs.normalize.documents.aws_fields import AwsS3, S3Bucket, S3Object
+from cloudfront_ecs.sources.s3_errors import error_code, s3_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,10 +44,9 @@ CHUNK = 256 * 1024
 """Bytes in a piece of a body; memory per object stays near this."""
 
 ATTEMPTS = 5
-"""How often a body may break off before the object goes back to its source."""
+"""How often a body may break off without progress before the object goes back to its source."""
 
 _REMEMBERED = 10_000
-_GONE = frozenset({"NoSuchKey", "NoSuchBucket", "NoSuchVersion", "NotFound", "404"})
 _CUT = (IncompleteReadError, HTTPClientError, TransportError, OSError)
 
 _DISTRIBUTION = re.compile(
@@ -55,7 +57,18 @@ _ACCOUNT = re.compile(
     r"(?:^|/)AWSLogs/(?:o-[a-z0-9]+/)?(?P<path>\d{12})/"
     r"|(?:^|/)(?:aws-account-id|accountid)=(?P<hive>\d{12})/"
 )
-_NO_LOGS = re.compile(r"(?:^|/)CloudTrail-(?:Digest|Insight|NetworkActivity|Aggregated)/")
+_NO_LOGS = re.compile(
+    r"(?:^|/)CloudTrail-(?:Digest|Insight|NetworkActivity|Aggregated)/"
+    r"|(?:^|/)AWSLogs/(?:o-[a-z0-9]+/)?(?:aws-account-id=)?\d{12}/(?:aws-service=)?"
+    r"(?:elasticloadbalancing|vpcflowlogs|vpcdnsquerylogs|WAFLogs|Config|GuardDuty"
+    r"|globalaccelerator|network-firewall|redshift|VpcLattice|verified-access)/"
+    r"|(?:^|/)(?:aws-programmatic-access-test-object|ConfigWritabilityCheckFile"
+    r"|ELBAccessLogTestFile)$"
+    r"|/\d{4}-\d{2}-\d{2}T\d{2}-\d{2}Z/manifest\.(?:json|checksum)$"
+    r"|/hive/dt=[0-9-]+/symlink\.txt$"
+    r"|_\$folder\$$"
+)
+"""Other files of CloudTrail, logs of other services, test files, S3 Inventory, folder markers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +104,10 @@ class StoredObject:
     def holds_logs(self) -> bool:
         """Whether the key can be one of a log.
 
-        Folder markers and CloudTrail's digest, insight, network activity and aggregated
-        files lie in the same buckets and hold no log of CloudFront's.
+        Buckets of logs also hold folder markers, CloudTrail's digest, insight, network
+        activity and aggregated files, logs that other services write below ``AWSLogs/``,
+        the files by which services test that they may write, and lists of S3 Inventory.
+        What no rule knows is read, and judged by its content.
         """
         folder = self.key.endswith("/") and not self.size
         return not folder and _NO_LOGS.search(self.key) is None
@@ -173,11 +188,13 @@ class S3Objects:
             SourceError: It cannot be read now, was overwritten since it was named, or
                 broke off too often.
         """
-        done = 0
-        whole = None
-        for attempt in range(1, ATTEMPTS + 1):
+        done = reached = 0
+        whole: int | None = None
+        attempt = 0
+        while True:
+            attempt += 1
             try:
-                answer = self._open(stored, done, notice)
+                answer = self._open(stored, done, whole, notice)
                 if whole is None:
                     whole = int(answer["ContentLength"])
                     stored = replace(stored, etag=answer["ETag"].strip('"'))
@@ -192,17 +209,22 @@ class S3Objects:
             except _CUT as error:
                 problem = f"broke off after {done} bytes: {type(error).__name__}"
             except BotoCoreError as error:  # a checksum that does not match, for one
-                raise s3_error(stored.place, error) from error
+                if not (done and isinstance(error, ConnectionError)):
+                    raise s3_error(stored.place, error) from error
+                problem = f"cannot go on after {done} bytes: {type(error).__name__}"
+            if done - reached >= CHUNK:
+                attempt = 1
+            reached = done
             log.info("%s: %s (attempt %d of %d)", stored.place, problem, attempt, ATTEMPTS)
-            if attempt < ATTEMPTS:
-                self._sleep(0.1 * 2**attempt)
-        raise SourceError(f"{stored.place}: {problem} (tried {ATTEMPTS} times)")
+            if attempt == ATTEMPTS:
+                raise SourceError(f"{stored.place}: {problem} (tried {ATTEMPTS} times)")
+            self._sleep(0.1 * 2**attempt)
 
     def close(self) -> None:
         """Close the connections.  Safe to call twice."""
         self._client.close()
 
-    def _open(self, stored: StoredObject, start: int, notice: bytes) -> Any:
+    def _open(self, stored: StoredObject, start: int, whole: int | None, notice: bytes) -> Any:
         """Ask for the object from byte *start*, and only for the content it is known by."""
         request: dict[str, Any] = {"Bucket": stored.bucket, "Key": stored.key}
         if stored.true_version:
@@ -214,34 +236,37 @@ class S3Objects:
         try:
             answer = self._client.get_object(**request)
         except ClientError as error:
-            if _code(error) in {"PreconditionFailed", "412"}:
-                self._remember_overwritten(stored)
-                raise SourceError(f"{stored.place}: was overwritten since it was named") from error
+            if error_code(error) in {"PreconditionFailed", "412"}:
+                raise self._overwritten_error(stored, start, whole) from error
             raise s3_error(stored.place, error, notice) from error
         if start and not answer.get("ContentRange", "").startswith(f"bytes {start}-"):
             answer["Body"].close()
             raise SourceError(f"{stored.place}: the server did not answer from byte {start}")
         return answer
 
-    def _remember_overwritten(self, stored: StoredObject) -> None:
+    def _overwritten_error(
+        self, stored: StoredObject, start: int, whole: int | None
+    ) -> SourceError:
+        """Remember that *stored* stands for what is there now, and say what that means."""
+        if start:
+            log.warning(
+                "%s: was overwritten when %d of %d bytes had been read; the rest of the former "
+                "content is gone (a bucket with versions would have kept it)",
+                stored.place,
+                start,
+                whole,
+            )
         if len(self._overwritten) >= _REMEMBERED:
             self._overwritten.clear()  # costs each of them one more refused request
         self._overwritten.add(stored)
+        return SourceError(f"{stored.place}: was overwritten since it was named")
 
 
-def s3_error(place: str, error: Exception, notice: bytes = b"") -> CloudFrontEcsError:
-    """Return what an error of boto3 means for the object or bucket *place*.
-
-    Only S3's own word that something does not exist is final.  Denied access, keys of
-    KMS, throttling, expired tokens and dead endpoints can all be mended.
-    """
-    if not isinstance(error, ClientError):
-        return SourceError(f"{place}: {type(error).__name__}: {error}")
-    code = _code(error)
-    if code in _GONE:
-        return PayloadError("missing", f"{place}: {code}", raw=notice)
-    return SourceError(f"{place}: {code}: {error.response['Error'].get('Message', '')}")
+def requester_pays(client: Any) -> None:
+    """Make each request of *client* that reads or lists say that its own account pays for it."""
+    for operation in ("GetObject", "HeadObject", "ListObjectsV2"):
+        client.meta.events.register(f"provide-client-params.s3.{operation}", _paying)
 
 
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", "unknown"))
+def _paying(params: dict[str, Any], **_: object) -> dict[str, Any]:
+    return {**params, "RequestPayer": "requester"}
