@@ -8,6 +8,7 @@ from importlib.metadata import version
 import click
 
 from cloudfront_ecs.cli.adapters import adapters
+from cloudfront_ecs.cli.backfill import backfill
 from cloudfront_ecs.cli.check import check
 from cloudfront_ecs.cli.demo import demo
 from cloudfront_ecs.cli.ending import Verbs
@@ -53,5 +54,5 @@ def command(context: click.Context, log_format: str, log_level: str) -> None:
     choose(os.environ.get(VARIABLE, ""))
 
 
-for verb in (normalize, explain, run, replay, check, setup, adapters, demo, layout):
+for verb in (normalize, explain, run, backfill, replay, check, setup, adapters, demo, layout):
     command.add_command(verb)

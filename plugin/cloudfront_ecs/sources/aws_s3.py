@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
@@ -15,10 +16,12 @@ from cloudfront_ecs.errors import ConfigError, PayloadError, SourceError
 from cloudfront_ecs.hookspecs import hookimpl
 from cloudfront_ecs.options import option
 from cloudfront_ecs.sources.s3_courses import LONGEST_LOOK_BACK, Floors, Scope
+from cloudfront_ecs.sources.s3_errors import s3_error
 from cloudfront_ecs.sources.s3_listing import S3Listing
-from cloudfront_ecs.sources.s3_objects import S3Objects, s3_error
+from cloudfront_ecs.sources.s3_objects import S3Objects, requester_pays
 from cloudfront_ecs.sources.s3_prefetch import THREADS, WINDOW
 from cloudfront_ecs.sources.s3_settled import SettledObjects
+from cloudfront_ecs.sources.s3_survey import Pages
 from cloudfront_ecs.sources.sqs_attributes import check_queue
 from cloudfront_ecs.sources.sqs_calls import SqsCalls
 from cloudfront_ecs.sources.sqs_claims import Rules
@@ -26,7 +29,7 @@ from cloudfront_ecs.sources.sqs_messages import SqsMessages
 from cloudfront_ecs.sources.sqs_queue import SqsQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from cloudfront_ecs.adapters import AdapterContext, Source
@@ -81,6 +84,10 @@ class AwsS3Options(aws.AwsOptions):
         16 * WINDOW,
         doc="Bytes of objects fetched while earlier ones are converted; 1 MiB of each at most.",
         least=WINDOW,
+    )
+    requester_pays: bool = option(
+        default=False,
+        doc="Say with each request to S3 that this account pays, as requester-pays buckets ask.",
     )
     bucket: str | None = option(
         None, doc="Bucket to list, again and again; what is settled is remembered."
@@ -156,6 +163,22 @@ def open_listing(
     return S3Listing(s3, S3Objects(s3), settled, scope, course or Floors(settled, scope))
 
 
+@contextmanager
+def open_pages(options: AwsS3Options, context: AdapterContext) -> Iterator[tuple[Pages, S3Objects]]:
+    """Give the pages of a listing and a reader of objects, for looking without a record."""
+    s3 = _client("s3", options, context)
+    with closing(S3Objects(s3)) as objects:
+        yield Pages(s3, _scope(options)), objects
+
+
+def listing_options(options: AwsS3Options, bucket: str, prefix: str) -> AwsS3Options:
+    """Return *options* for one listing of *bucket*, whichever mode they are for."""
+    return replace(
+        _in_region(options), queue_url=None, buckets=(), bucket=bucket, prefix=prefix,
+        start_after="", poll_seconds=86_400.0,
+    )  # fmt: skip
+
+
 def check_source(options: AwsS3Options, context: AdapterContext) -> str:
     """Ask for the queue's counters, or list one key; nothing is received or read.
 
@@ -217,10 +240,19 @@ def _scope(options: AwsS3Options) -> Scope:
 
 def _client(service: str, options: AwsS3Options, context: AdapterContext) -> Any:
     """Return a client; without a region, that of the queue's address serves."""
-    region = _QUEUE_REGION.match(options.queue_url or "")
-    if region and options.region is None:
-        options = replace(options, region=region["region"])
     try:
-        return aws.client(service, options, read_timeout=30, max_pool_connections=THREADS + 4)
+        client = aws.client(
+            service, _in_region(options), read_timeout=30, max_pool_connections=THREADS + 4
+        )
     except BotoCoreError as error:
         raise ConfigError(f"sources.{context.name}: {error}") from error
+    if service == "s3" and options.requester_pays:
+        requester_pays(client)
+    return client
+
+
+def _in_region(options: AwsS3Options) -> AwsS3Options:
+    region = _QUEUE_REGION.match(options.queue_url or "")
+    if region and options.region is None:
+        return replace(options, region=region["region"])
+    return options

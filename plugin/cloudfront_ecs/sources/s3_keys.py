@@ -43,6 +43,11 @@ class Stem(NamedTuple):
         """The stem as one text, no other stem has the same."""
         return f"{self.text}{self.shape}"
 
+    @property
+    def hours(self) -> int:
+        """How many hours share a name: 1, or 24 where the day alone is told."""
+        return 1 if "%H" in self.shape else 24
+
     def at(self, hour: int) -> str:
         """Return the text after which the keys of *hour* and of later hours are listed."""
         return self.text + datetime.fromtimestamp(hour * 3600, UTC).strftime(self.shape)

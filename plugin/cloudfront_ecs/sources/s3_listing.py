@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 from cloudfront_ecs.batches import Payload, Receipt
 from cloudfront_ecs.errors import CloudFrontEcsError, PayloadError, SourceError
 from cloudfront_ecs.failpoints import reach
+from cloudfront_ecs.progress import Progress
 from cloudfront_ecs.sources.background import Background
 from cloudfront_ecs.sources.s3_keys import dated
 from cloudfront_ecs.sources.s3_settled import Marks, mark_of
-from cloudfront_ecs.sources.s3_survey import Pages, Progress, Survey
+from cloudfront_ecs.sources.s3_survey import Pages, Survey, listed, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,16 +67,16 @@ class S3Listing:
         self,
         client: Any,
         objects: S3Objects,
-        settled: SettledObjects,
+        record: SettledObjects,
         scope: Scope,
         course: Course,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """List with *client* along *course*; keep what is settled in *settled*."""
+        """List with *client* along *course*; keep what is settled in *record*."""
         self._pages = Pages(client, scope)
         self._client = client
         self._objects = objects
-        self._settled = settled
+        self._settled = record
         self._scope = scope
         self._course = course
         self._clock = clock
@@ -119,7 +120,7 @@ class S3Listing:
             return
         del self._held[claim.stored.key]
         self._settled.add(claim.stored.key, claim.stored.etag or "")
-        self._done = self._done.settled(claim.stored)
+        self._done = settled(self._done, claim.stored)
         try:
             self._settled.store()
             reach("checkpointed")
@@ -139,8 +140,8 @@ class S3Listing:
 
     def drained(self) -> bool:
         """Say whether one whole pass was made and everything it found is settled."""
-        listed = self._passes > 0 and self._after is None and not self._listing.full
-        return listed and not self._incomplete and not self._page and not self._held
+        passed = self._passes > 0 and self._after is None and not self._listing.full
+        return passed and not self._incomplete and not self._page and not self._held
 
     def progress(self) -> Progress:
         """Return how much of what the latest pass goes through is settled.
@@ -262,7 +263,7 @@ class S3Listing:
             if known.get(stored.key) != stored.etag and mark not in packed.of(place)
         ]
         self._course.listed([(stored, mark) for stored, mark, _ in wanted])
-        self._done = self._done.listed([stored for stored, *_ in wanted], new)
+        self._done = listed(self._done, [stored for stored, *_ in wanted], new)
         self._page.extend(stored for stored in new if stored.key not in self._held)
         self._after = page.last and (self._course.beyond(page.last) or page.last)
         if page.last is None:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cloudfront_ecs.errors import CloudFrontEcsError, PayloadError, SourceError
-from cloudfront_ecs.sources.s3_objects import StoredObject, s3_error
+from cloudfront_ecs.progress import Progress
+from cloudfront_ecs.sources.s3_errors import s3_error
+from cloudfront_ecs.sources.s3_objects import StoredObject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,38 +25,27 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How much of what there is has been read.
+def settled(progress: Progress, stored: StoredObject) -> Progress:
+    """Return *progress* with one more object settled."""
+    size = progress.bytes + (stored.size or 0)
+    return replace(progress, objects=progress.objects + 1, bytes=size)
 
-    Attributes:
-        objects: Objects that are settled, those that were before this run included.
-        bytes: Their size as stored.
-        all_objects: How many there are, as far as they are counted.
-        all_bytes: Likewise their size.
-        counted: Whether all are counted.
-    """
 
-    objects: int = 0
-    bytes: int = 0
-    all_objects: int = 0
-    all_bytes: int = 0
-    counted: bool = False
-
-    def settled(self, stored: StoredObject) -> Progress:
-        """Return this with one more object settled."""
-        return replace(self, objects=self.objects + 1, bytes=self.bytes + (stored.size or 0))
-
-    def listed(self, objects: Sequence[StoredObject], new: Sequence[StoredObject]) -> Progress:
-        """Return this with *objects* listed, all of which are settled but the *new* ones."""
-        size, unread = (sum(stored.size or 0 for stored in part) for part in (objects, new))
-        return replace(
-            self,
-            objects=self.objects + len(objects) - len(new),
-            bytes=self.bytes + size - unread,
-            all_objects=self.all_objects + len(objects),
-            all_bytes=self.all_bytes + size,
-        )
+def listed(
+    progress: Progress, objects: Sequence[StoredObject], new: Sequence[StoredObject]
+) -> Progress:
+    """Return *progress* with *objects* listed, all of which are settled but the *new* ones."""
+    known = len(objects) - len(new)
+    size, unread = (sum(stored.size or 0 for stored in part) for part in (objects, new))
+    return replace(
+        progress,
+        objects=progress.objects + known,
+        bytes=progress.bytes + size - unread,
+        all_objects=progress.all_objects + len(objects),
+        all_bytes=progress.all_bytes + size,
+        before=progress.before + known,
+        bytes_before=progress.bytes_before + size - unread,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +110,10 @@ class Pages:
             )
             after = page.last and (course.beyond(page.last) or page.last)
 
+    def survey(self, course: Course) -> Survey:
+        """Begin to count what a pass along *course* will find."""
+        return Survey(self, course)
+
 
 class Survey:
     """Counts what a pass will find, in a thread of its own."""
@@ -129,7 +124,8 @@ class Survey:
         self._course = course
         self._found = Progress()
         self._closed = threading.Event()
-        threading.Thread(target=self._count, name="s3-survey", daemon=True).start()
+        self._thread = threading.Thread(target=self._count, name="s3-survey", daemon=True)
+        self._thread.start()
 
     def compared(self, done: Progress) -> Progress:
         """Return *done* with what there is beside it, as far as that is counted."""
@@ -140,6 +136,16 @@ class Survey:
             all_bytes=max(found.all_bytes, done.all_bytes),
             counted=found.counted,
         )
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the end of the count; say whether everything is counted."""
+        self._thread.join(seconds)
+        return self._found.counted
+
+    @property
+    def found(self) -> Progress:
+        """What is counted so far."""
+        return self._found
 
     def close(self) -> None:
         """Count no further."""

@@ -1,0 +1,1 @@
+"""Reading old logs again: a range of hours, of chosen distributions, by several processes."""
