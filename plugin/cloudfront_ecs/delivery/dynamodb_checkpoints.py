@@ -108,12 +108,13 @@ def check_shared(options: DynamoDbOptions, context: AdapterContext, region: str 
 def _table(options: DynamoDbOptions, context: AdapterContext, region: str | None) -> DynamoDbTable:
     if options.region is None:
         options = replace(options, region=region)
+    patience = min(5.0, max(2.0, options.lease_seconds / 6))
     try:
         client = aws.client(
             "dynamodb",
             options,
-            connect_timeout=min(5.0, options.lease_seconds / 6),
-            read_timeout=min(5.0, options.lease_seconds / 6),
+            connect_timeout=patience,
+            read_timeout=patience,
             retries={"total_max_attempts": 1},  # a lease has no time for others' patience
         )
     except BotoCoreError as error:
