@@ -173,3 +173,48 @@ def test_one_bad_record_does_not_hide_the_good_ones() -> None:
     assert [stored.key for stored in notice.objects] == ["a", "b"]
     assert notice.unreadable is not None
     assert notice.unreadable.raw == body.encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "skipped"),
+    [
+        pytest.param(json.dumps(TEST_EVENT), {"no_event": 1}, id="test-event"),
+        pytest.param(sns("CloudTrail validation message."), {"no_event": 1}, id="validation"),
+        pytest.param(json.dumps({"Records": []}), {"no_event": 1}, id="no-records"),
+        pytest.param(json.dumps(eventbridge("a", "Object Deleted")), {"other_event": 1}, id="eb"),
+        pytest.param(
+            json.dumps(
+                {
+                    "Records": [
+                        record("logs", "a") | {"eventName": "ObjectRemoved:Delete"},
+                        record("logs", "a") | {"eventName": "ObjectRestore:Completed"},
+                        record("logs", "cdn%2F", size=0),
+                        record("logs", "b"),
+                    ]
+                }
+            ),
+            {"other_event": 2, "no_log": 1},
+            id="records",
+        ),
+    ],
+)
+def test_what_asks_for_nothing_is_counted(body: str, skipped: dict[str, int]) -> None:
+    assert read_notice(body).skipped == skipped
+
+
+def test_notices_tell_the_place_of_a_write_among_those_of_its_key() -> None:
+    direct = {"Records": [record("logs", "a", sequencer="0A"), record("logs", "b")]}
+    del direct["Records"][1]["s3"]["object"]["sequencer"]
+
+    assert read_notice(json.dumps(direct)).sequencers == {
+        StoredObject("logs", "a"): "0A",
+        StoredObject("logs", "b"): "",
+    }
+    told = read_notice(json.dumps(eventbridge("a", sequencer="0B")))
+    assert list(told.sequencers.values()) == ["0B"]
+
+
+def test_of_two_records_of_one_object_the_later_place_counts() -> None:
+    body = {"Records": [record("logs", "a", sequencer=sequencer) for sequencer in ("0B", "0A")]}
+
+    assert list(read_notice(json.dumps(body)).sequencers.values()) == ["0B"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,9 @@ import pytest
 
 from cloudfront_ecs.errors import PayloadError, SourceError
 from cloudfront_ecs.normalize.documents.aws_fields import AwsS3, S3Bucket, S3Object
+from cloudfront_ecs.sources.sqs_attributes import check_queue
+from cloudfront_ecs.sources.sqs_calls import SqsCalls
+from cloudfront_ecs.sources.sqs_claims import Rules
 from sources.s3_world import KEY, World, key, next_payload, read_all, record, text
 
 if TYPE_CHECKING:
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
 
     from cloudfront_ecs.adapters import Source
     from cloudfront_ecs.batches import Payload
+    from cloudfront_ecs.sources.s3_objects import StoredObject
     from servers.aws import MotoServer
 
 pytestmark = pytest.mark.integration
@@ -497,3 +502,136 @@ def test_two_workers_share_a_queue(world: World) -> None:
 
     assert sorted(found) == sorted(stored.items())
     assert (world.visible(), world.hidden()) == (0, 0)
+
+
+def test_objects_that_come_later_do_not_hold_up_others(world: World) -> None:
+    for number in range(4):
+        world.put(key(number))
+    source: Any = world.source()
+    released = threading.Event()
+    read = source._objects.read
+
+    def slow(stored: StoredObject, notice: bytes = b"") -> Iterator[bytes]:
+        if stored.key == key(0):
+            assert released.wait(10)
+        yield from read(stored, notice)
+
+    source._objects.read = slow
+    world.send({"Records": [record(world.bucket, key(number)) for number in range(4)]})
+
+    others = payloads(source, 3)
+
+    assert [payload.origin.place[-5:] for payload in others] == ["01.gz", "02.gz", "03.gz"]
+    assert source.poll(0.1) is None
+    released.set()
+    assert text(next_payload(source))
+
+
+def test_no_more_messages_are_held_than_allowed(world: World) -> None:
+    for number in range(12):
+        world.put(key(number))
+        world.send({"Records": [record(world.bucket, key(number))]})
+    source = world.source(concurrency=5)
+
+    held = payloads(source, 5)
+
+    assert source.poll(0.5) is None
+    assert world.hidden() == 5
+    source.settle(held[0].receipt)
+    told(source)
+    next_payload(source)
+    assert world.hidden() == 5
+
+
+def test_a_worker_takes_no_more_large_objects_than_it_will_soon_read(world: World) -> None:
+    large = 5 * 1024 * 1024
+    for number in range(12):
+        world.put(key(number))
+        world.send({"Records": [record(world.bucket, key(number), size=large)]})
+    source: Any = world.source(prefetch_bytes=2 * large)
+    source._mean_size = large
+
+    next_payload(source)
+    source.poll(0.2)
+
+    assert world.hidden() <= 3, "the others are left to other workers"
+
+
+def test_a_message_that_comes_again_while_in_flight_is_taken_up_where_it_is(world: World) -> None:
+    for number in range(2):
+        world.put(key(number))
+    world.send({"Records": [record(world.bucket, key(number)) for number in range(2)]})
+    source: Any = world.source()
+    first, second = payloads(source, 2)
+    source.settle(first.receipt)
+    (message,) = source._messages._held.values()
+    world.sqs.change_message_visibility(
+        QueueUrl=world.queue_url, ReceiptHandle=message.handle, VisibilityTimeout=0
+    )
+
+    deadline = time.monotonic() + 10
+    while message.handle in source._messages._held:
+        assert source.poll(0.2) is None, "nothing is handed out twice"
+        assert time.monotonic() < deadline
+    source.settle(second.receipt)
+    told(source)
+
+    assert (world.visible(), world.hidden()) == (0, 0)
+
+
+def test_with_redrive_nothing_becomes_a_dead_letter(world: World) -> None:
+    stored = world.put(KEY)
+    world.send("no notice")
+    world.send({"Records": [record(world.bucket, "gone", eTag="e")]})
+    world.send({"Records": [record("other", "a"), record(world.bucket, KEY)]})
+    source = world.source(poison="redrive", max_receives=1, buckets=(world.bucket,))
+
+    payload = next_payload(source)
+    assert text(payload) == stored
+    source.settle(payload.receipt)
+
+    until = time.monotonic() + 3
+    while time.monotonic() < until:
+        assert source.poll(0.2) is None
+    assert world.visible() + world.hidden() == 3, "the one with the good object stays, too"
+
+
+def test_an_object_that_is_gone_is_a_dead_letter_after_its_last_receive(world: World) -> None:
+    world.send({"Records": [record(world.bucket, "gone", eTag="e")]})
+    source = world.source(max_receives=2)
+    began = time.monotonic()
+
+    error = reason(next_payload(source))
+
+    assert error.reason == "missing"
+    assert time.monotonic() - began > 0.9, "it was given time to appear"
+
+
+def test_the_age_of_the_oldest_message_in_hand_is_the_lag(world: World) -> None:
+    source: Any = world.source()
+    assert source.lag() == {}
+    world.put(KEY)
+    world.send({"Records": [record(world.bucket, KEY)]})
+    time.sleep(1.0)
+
+    payload = next_payload(source)
+
+    assert 1.0 <= source.lag()["queue"] < 20
+    source.settle(payload.receipt)
+    told(source)
+    assert source.lag() == {"queue": 0.0}
+
+
+def test_a_redrive_policy_must_fit_what_becomes_of_poison(world: World) -> None:
+    calls = SqsCalls(world.sqs, world.queue_url)
+
+    assert "reachable" in check_queue(calls, Rules())
+    with pytest.raises(SourceError, match="has no redrive policy"):
+        check_queue(calls, Rules(redrive=True))
+    _, arn = world.queue()
+    policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": "3"})
+    world.sqs.set_queue_attributes(QueueUrl=world.queue_url, Attributes={"RedrivePolicy": policy})
+    assert "reachable" in check_queue(calls, Rules(redrive=True))
+    assert "reachable" in check_queue(calls, Rules(max_receives=3))
+    with pytest.raises(SourceError, match="takes messages away after 3 receives"):
+        check_queue(calls, Rules(max_receives=4))
