@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cloudfront_ecs.config import Pipeline as PipelineConfig
     from cloudfront_ecs.plugins import Plugins
 
-LAST_MOMENT = 1.5
+LAST_MOMENT = 1.2
 """Seconds after the time for draining in which a pipeline gives back what it has and closes.
 
 A source or sink that hangs then is left behind: the process ends within two seconds of the

@@ -46,7 +46,7 @@ Two keep a sink busy: one is being written, one waits, and a third is being fill
 LONGEST_WAIT = 0.25
 """No wait of the reading thread is longer, so that it notices a stop within a second."""
 
-LAST_WRITE = 0.5
+LAST_WRITE = 0.4
 """Seconds for which the end of writes under way is waited for when nothing more is written."""
 
 
