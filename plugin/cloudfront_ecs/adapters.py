@@ -145,7 +145,9 @@ class SetupStep:
 
     Attributes:
         name: What it is, for example ``component template logs-cloudfront.standard@mappings``.
-        action: ``create``, ``update``, ``unchanged`` or ``foreign`` (not ours: left alone).
+        action: ``create``, ``update``, ``remove``, ``unchanged``, ``kept`` (ours, but still
+            needed), ``foreign`` (not ours: left alone) or ``unavailable`` (the destination
+            has no such thing).
         difference: Lines that show what changes, as in a unified diff.
     """
 
@@ -203,6 +205,7 @@ class SinkSpec:
     Attributes:
         setup: Prepares the destination and yields what it did or would do; called with the
             options, the context and whether it is a dry run.
+        remove: Takes away what *setup* has made, and says so in the same way.
     """
 
     kind: str
@@ -211,6 +214,7 @@ class SinkSpec:
     open: Callable[[Any, AdapterContext], Sink]
     check: Callable[[Any, AdapterContext], str] | None = None
     setup: Callable[[Any, AdapterContext, bool], Iterable[SetupStep]] | None = None
+    remove: Callable[[Any, AdapterContext, bool], Iterable[SetupStep]] | None = None
 
 
 AdapterSpec = SourceSpec | DecoderSpec | TransformSpec | SinkSpec

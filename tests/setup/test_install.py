@@ -9,6 +9,7 @@ import pytest
 from cloudfront_ecs.batches import Document
 from cloudfront_ecs.errors import SinkBlockedError, SinkUnavailableError
 from cloudfront_ecs.setup.install import install, plan, shipped
+from cloudfront_ecs.setup.removal import remove
 from cloudfront_ecs.setup.streams import missing_properties
 from cloudfront_ecs.setup.templates import MADE_BY, Template
 from cloudfront_ecs.sinks.elastic import ElasticOptions, open_sink, sink_specs
@@ -89,7 +90,8 @@ def test_what_we_did_not_make_is_foreign(meta: object) -> None:
 def test_setup_is_offered_with_the_sink() -> None:
     (spec,) = sink_specs()
 
-    assert (spec.kind, spec.options, spec.setup) == ("elastic", ElasticOptions, install)
+    assert (spec.kind, spec.options) == ("elastic", ElasticOptions)
+    assert (spec.setup, spec.remove) == (install, remove)
 
 
 @pytest.mark.parametrize(
@@ -116,9 +118,34 @@ def test_setup_of_opensearch_creates_then_finds_everything_in_place(
     ]
 
     count = len(shipped("opensearch"))
+    # The node has neither lifecycle policies nor roles.
     assert actions == [
-        ["create"] * count, ["create"] * count, ["unchanged"] * count, ["unchanged"] * count
-    ]  # fmt: skip
+        ["unavailable", *[action] * count, "unavailable"]
+        for action in ("create", "create", "unchanged", "unchanged")
+    ]
+
+
+@pytest.mark.integration
+def test_remove_takes_what_setup_made_but_not_what_a_data_stream_needs(
+    opensearch: SearchNode,
+) -> None:
+    clear(opensearch)
+    options = ElasticOptions(hosts=(opensearch.url,))
+    made = [step.name for step in install(options, CONTEXT, False) if step.action == "create"]  # noqa: FBT003
+    opensearch.call("PUT", "/_data_stream/logs-cloudfront.api-needed")
+
+    first = {step.name: step.action for step in remove(options, CONTEXT, False)}
+    opensearch.call("DELETE", "/_data_stream/logs-cloudfront.api-needed")
+    second = {step.name: step.action for step in remove(options, CONTEXT, False)}
+
+    needed = {
+        "index template logs-cloudfront.api",
+        "component template logs-cloudfront.api@mappings",
+        "component template logs-cloudfront@settings",
+    }
+    assert {name for name, action in first.items() if action == "kept"} == needed
+    assert set(first) == set(made)
+    assert second == dict.fromkeys(needed, "remove")
 
 
 @pytest.mark.integration

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import click
@@ -15,35 +16,46 @@ from cloudfront_ecs.plugins import load_plugins
 if TYPE_CHECKING:
     from pathlib import Path
 
-_SIGNS = {"create": "+", "update": "~", "unchanged": "=", "foreign": "!"}
+_SIGNS = {
+    "create": "+", "update": "~", "remove": "-", "unchanged": "=", "kept": "!", "foreign": "!",
+    "unavailable": "?",
+}  # fmt: skip
+_CHANGES = ("create", "update", "remove")
 
 
 @click.command(
     epilog="\b\nExamples:\n"
     "  cloudfront-ecs setup --config cloudfront-ecs.toml --dry-run\n"
-    "  cloudfront-ecs setup --config cloudfront-ecs.toml"
+    "  cloudfront-ecs setup --config cloudfront-ecs.toml\n"
+    "  cloudfront-ecs setup --config cloudfront-ecs.toml --remove"
 )
 @config_option
 @click.option("--dry-run", is_flag=True, help="Show what would change, change nothing.")
-def setup(path: Path, *, dry_run: bool) -> int:
-    """Install component and index templates where the sinks need them.
+@click.option(
+    "--remove", is_flag=True, help="Take away what setup made; documents stay where they are."
+)
+def setup(path: Path, *, dry_run: bool, remove: bool) -> int:
+    """Install templates, lifecycle policies and roles where the sinks need them.
 
     Runs as often as you like: what is as it should be is left alone, and so is everything
     that cloudfront-ecs has not made.
     """
     config = load(path, load_plugins())
-    foreign = changed = 0
+    actions: Counter[str] = Counter()
     for name, sink in config.sinks.items():
-        if sink.spec.setup is None:
+        prepare = sink.spec.remove if remove else sink.spec.setup
+        if prepare is None:
             click.echo(f"{name} ({sink.spec.kind}): nothing to set up")
             continue
         click.echo(f"{name} ({sink.spec.kind}):")
-        for step in sink.spec.setup(sink.options, AdapterContext(name, config.state), dry_run):
-            click.echo(f"  {_SIGNS[step.action]} {step.action:9} {step.name}")
+        for step in prepare(sink.options, AdapterContext(name, config.state), dry_run):
+            click.echo(f"  {_SIGNS[step.action]} {step.action:11} {step.name}")
             for line in step.difference:
                 click.echo(f"      {line}")
-            foreign += step.action == "foreign"
-            changed += step.action in ("create", "update")
-    would = "would change" if dry_run else "changed"
-    click.echo(f"{changed} {would}" + (f", {foreign} are not ours and stay" if foreign else ""))
-    return FAILED if foreign else OK
+            actions[step.action] += 1
+    changed = sum(actions[action] for action in _CHANGES)
+    told = [f"{changed} {'would change' if dry_run else 'changed'}"]
+    told += [f"{actions['kept']} are still needed"] if actions["kept"] else []
+    told += [f"{actions['foreign']} are not ours and stay"] if actions["foreign"] else []
+    click.echo(", ".join(told))
+    return FAILED if actions["foreign"] or actions["kept"] else OK

@@ -7,8 +7,8 @@ dates of creation on newer versions).  So both sides are normalized before they 
 
 from __future__ import annotations
 
-import difflib
-import json
+import copy
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,10 @@ import msgspec
 from cloudfront_ecs.adapters import SetupStep
 from cloudfront_ecs.errors import SinkBlockedError
 from cloudfront_ecs.resources import json_files
+from cloudfront_ecs.setup import lifecycle, roles
+from cloudfront_ecs.setup.differences import difference
 from cloudfront_ecs.setup.streams import extend_streams
-from cloudfront_ecs.setup.templates import MADE_BY, Template
+from cloudfront_ecs.setup.templates import MADE_BY, SETTINGS, Template
 from cloudfront_ecs.sinks.cluster import Cluster, refused
 
 if TYPE_CHECKING:
@@ -39,10 +41,30 @@ def install(
     """Install the shipped templates and yield what was done, or would be; see ``SinkSpec``."""
     cluster = Cluster(options, context.name)
     try:
-        product = cluster.product()
-        yield from apply(cluster, shipped(product.kind), dry_run=dry_run)
+        kind = cluster.product().kind
+        found = lifecycle.find(cluster, kind)
+        yield lifecycle.bring(cluster, kind, found, options.lifecycle, dry_run=dry_run)
+        templates = shipped(kind)
+        if kind == "elasticsearch" and found.available:
+            templates = tuple(map(_with_lifecycle, templates))
+        yield from apply(cluster, templates, dry_run=dry_run)
+        yield from roles.bring(cluster, kind, options.roles, dry_run=dry_run)
     finally:
         cluster.close()
+
+
+def is_ours(body: dict[str, Any]) -> bool:
+    """Say whether a template was made by us."""
+    return (body.get("_meta") or {}).get("made_by") == MADE_BY
+
+
+def _with_lifecycle(template: Template) -> Template:
+    """Name the lifecycle policy; OpenSearch's policy names the streams instead."""
+    if template.name != SETTINGS:
+        return template
+    body = copy.deepcopy(dict(template.body))
+    body["template"]["settings"]["index"]["lifecycle"] = {"name": lifecycle.POLICY}
+    return replace(template, body=body)
 
 
 def shipped(product: str) -> tuple[Template, ...]:
@@ -63,7 +85,7 @@ def apply(cluster: Cluster, templates: Iterable[Template], *, dry_run: bool) -> 
     """
     ours: list[Template] = []
     for template in templates:
-        step = plan(template, _installed(cluster, template))
+        step = plan(template, installed(cluster, template))
         if step.action in ("create", "update") and not dry_run:
             _put(cluster, template)
         if step.action != "foreign":
@@ -72,19 +94,16 @@ def apply(cluster: Cluster, templates: Iterable[Template], *, dry_run: bool) -> 
     yield from extend_streams(cluster, ours, dry_run=dry_run)
 
 
-def plan(template: Template, installed: dict[str, Any] | None) -> SetupStep:
+def plan(template: Template, found: dict[str, Any] | None) -> SetupStep:
     """Compare a template with what is installed under its name."""
-    name = f"{template.kind.replace('_', ' ')} {template.name}"
-    if installed is None:
+    name = template.title
+    if found is None:
         return SetupStep(name, "create")
-    if (installed.get("_meta") or {}).get("made_by") != MADE_BY:
+    if not is_ours(found):
         reason = f"was not made by {MADE_BY}: delete or rename it to have ours"
         return SetupStep(name, "foreign", (reason,))
-    theirs, ours = (_readable(normalized(body)) for body in (installed, template.body))
-    if theirs == ours:
-        return SetupStep(name, "unchanged")
-    difference = difflib.unified_diff(theirs, ours, "installed", "shipped", n=2, lineterm="")
-    return SetupStep(name, "update", tuple(difference))
+    lines = difference(normalized(found), normalized(template.body))
+    return SetupStep(name, "update" if lines else "unchanged", lines)
 
 
 def normalized(body: Any) -> dict[str, Any]:
@@ -124,11 +143,8 @@ def _texts(value: Any) -> Any:
     return value if isinstance(value, str) else str(value)
 
 
-def _readable(value: dict[str, Any]) -> list[str]:
-    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False).splitlines()
-
-
-def _installed(cluster: Cluster, template: Template) -> dict[str, Any] | None:
+def installed(cluster: Cluster, template: Template) -> dict[str, Any] | None:
+    """Return what the cluster has under the name of *template*."""
     reply = cluster.call("GET", template.path)
     if reply.status == HTTPStatus.NOT_FOUND:
         return None

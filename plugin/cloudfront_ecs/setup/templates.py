@@ -62,6 +62,11 @@ class Template:
     body: Mapping[str, Any] = field(hash=False)
 
     @property
+    def title(self) -> str:
+        """Its name for people."""
+        return f"{self.kind.replace('_', ' ')} {self.name}"
+
+    @property
     def path(self) -> str:
         """Where the product keeps it."""
         return f"/_{self.kind}/{self.name}"

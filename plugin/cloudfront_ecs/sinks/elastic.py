@@ -18,6 +18,7 @@ from cloudfront_ecs.failpoints import reach
 from cloudfront_ecs.hookspecs import hookimpl
 from cloudfront_ecs.normalize.documents.ecs import DataStream
 from cloudfront_ecs.setup.install import install
+from cloudfront_ecs.setup.removal import remove
 from cloudfront_ecs.setup.templates import DATASETS
 from cloudfront_ecs.sinks.bulk import (
     BULK_PATH,
@@ -253,4 +254,5 @@ def _exists(cluster: Cluster, path: str) -> bool | None:
 def sink_specs() -> Iterable[SinkSpec]:
     """Offer the ``elastic`` sink."""
     summary = "Data streams of Elasticsearch and OpenSearch."
-    return [SinkSpec("elastic", summary, ElasticOptions, open_sink, check=check, setup=install)]
+    spec = SinkSpec("elastic", summary, ElasticOptions, open_sink, check, install, remove)
+    return [spec]

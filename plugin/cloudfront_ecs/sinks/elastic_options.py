@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
@@ -37,6 +38,44 @@ class TlsOptions:
             raise ValueError("'key' is given without 'cert'")
 
 
+_AGE = re.compile(r"[1-9]\d*(?:d|h|m)", re.ASCII)
+_SIZE = re.compile(r"[1-9]\d*(?:mb|gb|tb)", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LifecycleOptions:
+    """When a data stream begins a new index, and when an old one is deleted."""
+
+    rollover_age: str = option("30d", doc="Age at which an index is full.", example="1d")
+    rollover_size: str = option("50gb", doc="Size of a primary shard at which it is full.")
+    delete_after: str | None = option(
+        None, doc="Age after the rollover at which an index is deleted; none: never.", example="90d"
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse what neither product understands.
+
+        Raises:
+            ValueError: An age or size is not written as both products write it.
+        """
+        for name in ("rollover_age", "delete_after"):
+            age = getattr(self, name)
+            if age is not None and not _AGE.fullmatch(age):
+                raise ValueError(f"{name}: {age!r} is no age (write '30d', '12h' or '90m')")
+        if not _SIZE.fullmatch(self.rollover_size):
+            raise ValueError(f"rollover_size: {self.rollover_size!r} is no size (write '50gb')")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolesOptions:
+    """Who gets the roles that ``setup`` makes, on OpenSearch."""
+
+    writers: tuple[str, ...] = option(
+        (), doc="Backend roles, such as ARNs of IAM roles, that may write."
+    )
+    readers: tuple[str, ...] = option((), doc="Backend roles that may read.")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ElasticOptions:
     """Options of the ``elastic`` sink."""
@@ -62,6 +101,10 @@ class ElasticOptions:
     bulk_bytes: int = option(
         5 * 2**20, doc="Largest bulk request, in bytes before gzip.", least=1024, most=2**30
     )
+    lifecycle: LifecycleOptions = option(
+        LifecycleOptions(), doc="Rollover and retention; 'setup' makes a policy of it."
+    )
+    roles: RolesOptions = option(RolesOptions(), doc="Who gets the roles that 'setup' makes.")
     timeout: float = option(60.0, doc="Seconds to wait for an answer.", least=0.1)
 
     def __post_init__(self) -> None:
