@@ -122,13 +122,14 @@ wait_seconds = 1
         )
 
     def left(self, state: Path) -> list[str]:  # noqa: ARG002 - the queue knows all
-        return [f"{name} is {count}" for name, count in self._counts().items() if count]
+        return [f"{name} is {count}" for name, count in self.counts().items() if count]
 
     def hidden(self) -> int:
         """Return how many messages somebody holds, or seems to hold."""
-        return self._counts()["ApproximateNumberOfMessagesNotVisible"]
+        return self.counts()["ApproximateNumberOfMessagesNotVisible"]
 
-    def _counts(self) -> dict[str, int]:
+    def counts(self) -> dict[str, int]:
+        """Return how many messages the queue holds, by their state."""
         names = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
         told = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=names)
         return {name: int(told["Attributes"][name]) for name in names}
