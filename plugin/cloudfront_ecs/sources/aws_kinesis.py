@@ -18,6 +18,7 @@ from cloudfront_ecs.delivery.checkpoints import open_checkpoints
 from cloudfront_ecs.delivery.dynamodb_checkpoints import DynamoDbOptions, check_shared, open_shared
 from cloudfront_ecs.errors import ConfigError, SourceError
 from cloudfront_ecs.hookspecs import hookimpl
+from cloudfront_ecs.sources.kinesis_answers import read_quickly
 from cloudfront_ecs.sources.kinesis_consumer import KinesisConsumer
 from cloudfront_ecs.sources.kinesis_options import KinesisOptions
 from cloudfront_ecs.sources.kinesis_source import KinesisSource
@@ -52,6 +53,7 @@ def _open_stream(options: KinesisOptions, context: AdapterContext) -> KinesisStr
         )
     except BotoCoreError as error:
         raise ConfigError(f"{context.name}: {error}") from error
+    read_quickly(client)
     return KinesisStream(client, options.stream_named)
 
 

@@ -38,13 +38,13 @@ class KinesisOptions(aws.AwsOptions):
     )
     limit: int = option(2000, doc="Most Kinesis records to ask for at once.", least=1, most=10_000)
     idle_seconds: float = option(
-        1.0, doc="Pause before a shard that had nothing new is asked again.", least=0.2, most=60
+        0.6, doc="Pause before a shard that had nothing new is asked again.", least=0.2, most=60
     )
     gather_records: int = option(
         1000, doc="Do not wait for more records of a shard than these.", least=1, most=10_000
     )
     gather_seconds: float = option(
-        0.5, doc="Longest wait for more records of a shard.", least=0, most=60
+        0.4, doc="Longest wait for more records of a shard.", least=0, most=60
     )
     concurrency: int = option(
         8, doc="Most shards asked at the same time; each may hold 10 MiB.", least=1, most=64

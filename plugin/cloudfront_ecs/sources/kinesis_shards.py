@@ -44,8 +44,8 @@ class Pace:
     """
 
     interval: float = 0.2
-    idle: float = 1.0
-    gather: float = 0.5
+    idle: float = 0.6
+    gather: float = 0.4
     few: int = 1000
     renewal: float = 5.1
     longest_pause: float = 30.0

@@ -141,7 +141,7 @@ class KinesisStream:
     def summary(self) -> StreamSummary:
         """Describe the stream."""
         answer = self.client.describe_stream_summary(**self._named())
-        told = answer["StreamDescriptionSummary"]
+        told = _told(answer, "StreamDescriptionSummary")
         return StreamSummary(
             arn=told["StreamARN"],
             name=told["StreamName"],
@@ -157,7 +157,7 @@ class KinesisStream:
         asked: Mapping[str, Any] = {**self._named(), "MaxResults": page}
         while True:
             answer = self.client.list_shards(**asked)
-            for told in answer["Shards"]:
+            for told in _told(answer, "Shards"):
                 shard = _shard(told)
                 found[shard.id] = shard
             token = answer.get("NextToken")
@@ -174,19 +174,27 @@ class KinesisStream:
         elif position.kind == "AT_TIMESTAMP":
             asked["Timestamp"] = datetime.fromtimestamp(float(position.value), UTC)
         answer = self.client.get_shard_iterator(**self._named(), **asked)
-        return str(answer["ShardIterator"])
+        return str(_told(answer, "ShardIterator"))
 
     def records(self, iterator: str, limit: int) -> Page:
         """Read the next records; 10 MiB or *limit* records at most."""
         asked = {"StreamARN": self.stream} if ARN.fullmatch(self.stream) else {}
         answer = self.client.get_records(**asked, ShardIterator=iterator, Limit=limit)
+        records = _told(answer, "Records")
         following = answer.get("NextShardIterator") or None
-        return page_of(answer["Records"], following, answer.get("MillisBehindLatest"))
+        return page_of(records, following, answer.get("MillisBehindLatest"))
 
     def _named(self) -> dict[str, str]:
         # Another account's stream can only be named by ARN; kinesalite knows only names.
         kind = "StreamARN" if ARN.fullmatch(self.stream) else "StreamName"
         return {kind: self.stream}
+
+
+def _told(answer: Mapping[str, Any], name: str) -> Any:
+    """Return a part of an answer; botocore takes any body of a 200 for one, also a proxy's."""
+    if name not in answer:
+        raise ResponseParserError(f"an answer without {name} is none of Kinesis's")
+    return answer[name]
 
 
 def _shard(told: Mapping[str, Any]) -> Shard:
@@ -204,10 +212,10 @@ def page_of(
     for told in records:
         # PartitionKey is not read: with automatic distribution it is absent.
         data, arrived = told["Data"], told.get("ApproximateArrivalTimestamp")
+        if isinstance(arrived, datetime):
+            arrived = arrived.timestamp()
         size += len(data)
-        messages += user_messages(
-            Message(data, told["SequenceNumber"], arrived and arrived.timestamp())
-        )
+        messages += user_messages(Message(data, told["SequenceNumber"], arrived))
     return Page(messages, iterator, (behind_millis or 0) / 1000, size)
 
 
