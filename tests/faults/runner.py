@@ -31,12 +31,13 @@ if TYPE_CHECKING:
     from servers.search_node import SearchNode
 
 SINKS = 2
-PORTION = 1500
+PORTION = 1200
 TRIES = 4
 """How often a process is started that is to end at a failpoint, until it does."""
 
+_MOST_FAILURES = 5
 _PATIENCE = 30.0
-_SPAN = 10
+_SPAN = 8
 """Batches written, at most about, between the first sign of work and a kill."""
 _CHANGES = 4
 _FIRST = "checkpoint_unsynced"
@@ -51,7 +52,7 @@ class Plan:
         kills: How often one is killed at random.
         each: How often one is killed at each failpoint.
         seed: Decides when.
-        minutes: Go on killing at random for so long, where it is longer.
+        minutes: Go on killing at random until so much time has passed.
         portion: Lines that wait for each start, more than a process can finish before its end.
         early: Of this many random kills one hits a process that starts or reads for the first
             time.
@@ -89,6 +90,7 @@ class Torment:
         self._arrivals = Arrivals(receiver.path)
         self._report = Report(route.name, route.absent)
         self._began = time.monotonic()
+        self._failures = 0
         self._first = 1.0
         self._a_batch = 0.1
 
@@ -104,7 +106,7 @@ class Torment:
                     self._route.change(self._worker.state)
                 self._round(place)
             while time.monotonic() - self._began < self._plan.minutes * 60:
-                self._round("work")
+                self._round("work" if self._dice.randrange(self._plan.early) else "early")
             code, said = self._last_run()
         finally:
             self._worker.kill()
@@ -200,7 +202,7 @@ class Torment:
         if place == "draining":
             time.sleep(self._dice.uniform(0.0, 3.0) * self._a_batch)
             self._worker.ask_to_stop()
-        reached = self._await_end(10.0)
+        reached = self._await_end(_PATIENCE)
         if reached:
             self._note(place, began, taken, resumed)
         elif self._worker.code not in (None, 0):
@@ -217,8 +219,11 @@ class Torment:
         return self._worker.code == -signal.SIGKILL
 
     def _ended_by_itself(self) -> None:
-        said = self._worker.said()[-500:]
-        self._report.verdict.miss("run", [f"ended with {self._worker.code} by itself: {said}"])
+        problem = f"ended with {self._worker.code} by itself: {self._worker.said()[-500:]}"
+        self._report.verdict.miss("run", [problem])
+        self._failures += 1
+        if self._failures >= _MOST_FAILURES:
+            raise RuntimeError(f"it {problem}")
 
     def _note(self, place: str, began: float, taken: int, resumed: float | None) -> None:
         seconds = time.monotonic() - began
@@ -274,7 +279,7 @@ class Torment:
         self._report.fresh = time.monotonic() - began
         late = missing or self._report.fresh > FRESH
         self._report.verdict.miss("P6", [f"line {serial} took {self._report.fresh:.1f} s"] * late)
-        ended = self._worker.wait(120.0)
+        ended = self._worker.wait(300.0)
         self._arrivals.settle()
         return ended
 

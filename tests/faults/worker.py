@@ -93,7 +93,7 @@ class Worker:
             if told is not None:
                 self.largest = max(self.largest, int(told[1]) // 1024)
 
-    def finish(self, verb: str, *options: str, patience: float = 120.0) -> tuple[int, str]:
+    def finish(self, verb: str, *options: str, patience: float = 300.0) -> tuple[int, str]:
         """Run a process to its end; return its exit code and what it said."""
         self.start(verb, *options)
         return self.wait(patience)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from faults.lab import Lab
     from faults.routes import Route
 
-BRIEF = Plan(kills=10, each=1, seed=2026)
+BRIEF = Plan(kills=8, each=1, seed=2026)
 MADE = "SIGKILL at each failpoint and at random"
 SEEN = "nothing lost, wrong or visible twice; a fresh line gets through; no step by hand"
 
