@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from statistics import median
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from faults.judge import Verdict
@@ -131,11 +132,17 @@ def routes_table(reports: Sequence[Report]) -> str:
     return table(head, rows)
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return rows under a head, in columns."""
-    lines = [tuple(head), *map(tuple, rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    lines.insert(1, tuple("-" * width for width in widths))
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], most: int = 44) -> str:
+    """Return rows under a head, in columns of at most *most* characters."""
+    columns = len(head)
+    lines: list[list[str]] = [list(head), ["-" * most] * columns]
+    for row in rows:
+        cells = [wrap(cell, most) or [""] for cell in row]
+        height = max(map(len, cells))
+        cells = [cell + [""] * (height - len(cell)) for cell in cells]
+        lines += map(list, zip(*cells, strict=True))
+    widths = [max(len(line[n]) for line in (lines[0], *lines[2:])) for n in range(columns)]
+    lines[1] = ["-" * width for width in widths]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
