@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudfront_ecs.batches import Message
-from cloudfront_ecs.decoders.objects import apart, messages_apart
+from cloudfront_ecs.decoders.objects import apart
 
 PARTS = st.sampled_from([b"{", b"}", b'"', b"\\", b"\n", b"a", b"\\\\", b'\\"', b"}{"])
 
@@ -62,9 +61,3 @@ def test_a_text_of_any_length_is_passed_over_in_little_time(inside: bytes) -> No
 
     assert found == text + b"\n{}"
     assert time.process_time() - begun < 5
-
-
-def test_messages_come_apart_one_by_one() -> None:
-    messages = [Message(b"{}{}", "1"), Message(b"{}", "2", 3.5)]
-
-    assert list(messages_apart(messages)) == [Message(b"{}\n{}", "1"), messages[1]]

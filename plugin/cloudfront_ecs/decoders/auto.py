@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from cloudfront_ecs.adapters import DecoderSpec
 from cloudfront_ecs.batches import RecordBatch
 from cloudfront_ecs.decoders import cloudtrail, connection, functions
+from cloudfront_ecs.decoders.beginning import BOM, begun
 from cloudfront_ecs.decoders.cloudtrail import CloudTrailDecoder, CloudTrailOptions
 from cloudfront_ecs.decoders.connection import ConnectionDecoder, ConnectionOptions
-from cloudfront_ecs.decoders.functions import MOST_LINE_BYTES, FunctionsDecoder, FunctionsOptions
+from cloudfront_ecs.decoders.event_lines import MOST_OBJECT_BYTES, first_message, holds_events
+from cloudfront_ecs.decoders.functions import FunctionsDecoder, FunctionsOptions
 from cloudfront_ecs.decoders.inflate import inflated_messages
 from cloudfront_ecs.decoders.json_lines import JsonDecoder, JsonOptions
 from cloudfront_ecs.decoders.lines import (
@@ -44,7 +46,6 @@ if TYPE_CHECKING:
     from cloudfront_ecs.adapters import AdapterContext, Decoder
     from cloudfront_ecs.batches import Message, Payload
 
-_BOM = b"\xef\xbb\xbf"
 _NO_FIELDS = "real-time records carry no header (give the decoder option 'fields')"
 _DAY = re.compile(r"\d{4}-\d\d-\d\d$")
 _REALTIME = re.compile(r"\d{9,11}(?:\.\d{1,9})?(?:\t|$)")
@@ -99,7 +100,7 @@ class AutoDecoder:
             (cloudtrail.recognised, self._cloudtrail),
             (
                 functions.recognised,
-                FunctionsDecoder(FunctionsOptions(max_line_bytes=max(most, MOST_LINE_BYTES))),
+                FunctionsDecoder(FunctionsOptions(max_line_bytes=max(most, MOST_OBJECT_BYTES))),
             ),
             (connection.recognised, ConnectionDecoder(text)),
         )
@@ -113,13 +114,14 @@ class AutoDecoder:
         if payload.messages is not None:
             yield from self._decode_messages(payload, payload.messages)
             return
-        head, chunks = _begun(payload.chunks)
+        head, chunks = begun(payload.chunks, _tells)
+        head = head[:KEPT_BYTES]
         payload = replace(payload, chunks=chunks)
         if head.startswith(MAGIC):
             yield from self._parquet.decode(payload)
             return
         first = _telling(head)
-        decoder = self._standard if not first else self._decoder_of(first) or self._indented(head)
+        decoder = self._standard if not first else self._decoder_of(first, head)
         if decoder is not None:
             yield from decoder.decode(payload)
         elif _REALTIME.match(first):
@@ -155,11 +157,26 @@ class AutoDecoder:
     def _of_message(self, message: Message, text: Decoder | None) -> Decoder | None:
         first = _telling(message.data[:KEPT_BYTES])
         if first.startswith(("{", "[")):
-            indented = self._indented(message.data[:KEPT_BYTES])
-            return self._decoder_of(first) or indented or self._json
+            return self._decoder_of(first, message.data[:KEPT_BYTES]) or self._json
         return text or self._other(first)
 
-    def _decoder_of(self, first: str) -> Decoder | None:
+    def _decoder_of(self, first: str, head: bytes) -> Decoder | None:
+        """Return the decoder of what begins with *head*, whose first line is *first*, or None."""
+        return self._of_events(head) or self._of_line(first) or self._indented(head)
+
+    def _of_events(self, head: bytes) -> Decoder | None:
+        """Return the decoder of lines that CloudWatch Logs hands on, by what the first says."""
+        if not holds_events(head):
+            return None
+        said = first_message(text_of(head))
+        if not said:
+            return self._json if b"CONTROL_MESSAGE" in head else None
+        known = self._is_standard(said) or said.count(self._delimiter) + 1 == self._width
+        if said.startswith("{"):
+            known = _is_access(said)
+        return self._of_line(said) if known or connection.recognised(said) else None
+
+    def _of_line(self, first: str) -> Decoder | None:
         """Return the decoder of what begins with the line *first*, or None."""
         other = self._other(first)
         if other is not None:
@@ -186,43 +203,10 @@ class AutoDecoder:
         return first.startswith("#") or bool(_DAY.match(first.partition(self._delimiter)[0]))
 
 
-class _Begun(NamedTuple):
-    """The beginning of a stream, and all of it."""
-
-    head: bytes
-    chunks: Iterator[bytes]
-
-
-def _begun(chunks: Iterable[bytes]) -> _Begun:
-    """Read *chunks* until they tell what they are: no further than a line, or 64 KiB."""
-    remaining = iter(chunks)
-    read: list[bytes] = []
-    head = b""
-    broken: PayloadError | None = None
-    try:
-        while not _tells(head):
-            chunk = next(remaining, None)
-            if chunk is None:
-                break
-            read.append(chunk)
-            head += chunk
-    except PayloadError as error:  # raised again where it belongs, after what came before
-        broken = error
-
-    def again() -> Iterator[bytes]:
-        yield from read
-        read.clear()
-        if broken is not None:
-            raise broken
-        yield from remaining
-
-    return _Begun(head.removeprefix(_BOM)[:KEPT_BYTES], again())
-
-
 def _tells(head: bytes) -> bool:
     if len(head) >= KEPT_BYTES or head.startswith(MAGIC):
         return True
-    *lines, _ = head.removeprefix(_BOM).split(b"\n")
+    *lines, _ = head.removeprefix(BOM).split(b"\n")
     first = _telling(b"\n".join(lines))
     if first.rstrip() in ("{", "["):  # goes on, line by line
         return False
@@ -238,7 +222,7 @@ def _has_told(lines: list[bytes]) -> bool:
 def _telling(head: bytes) -> str:
     """Return the line of a beginning that tells its format: a header, or the first not blank."""
     first = ""
-    for line in text_of(head.removeprefix(_BOM)).split("\n"):
+    for line in text_of(head.removeprefix(BOM)).split("\n"):
         text = line.removesuffix("\r")
         if not text.strip():
             continue

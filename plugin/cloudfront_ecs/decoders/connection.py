@@ -13,15 +13,9 @@ from typing import TYPE_CHECKING
 
 from cloudfront_ecs.adapters import DecoderSpec
 from cloudfront_ecs.batches import Layout, RecordBatch
-from cloudfront_ecs.decoders.inflate import inflated_messages
 from cloudfront_ecs.decoders.json_objects import object_batches
-from cloudfront_ecs.decoders.lines import (
-    MAX_LINE_BYTES,
-    NO_LAYOUT,
-    line_blocks,
-    message_blocks,
-)
-from cloudfront_ecs.decoders.objects import json_apart
+from cloudfront_ecs.decoders.lines import MAX_LINE_BYTES, NO_LAYOUT
+from cloudfront_ecs.decoders.payload_lines import payload_blocks
 from cloudfront_ecs.decoders.rows import split_rows
 from cloudfront_ecs.decoders.standard import (
     DELIMITER_DOC,
@@ -105,15 +99,9 @@ class ConnectionDecoder:
 
         Objects that follow each other without a line end count as lines of their own.
         """
-        if payload.messages is None:
-            yield from self._blocks(line_blocks(json_apart(payload.chunks), self._max))
-            return
-        messages, rejects = inflated_messages(payload.messages)
-        if rejects:
-            yield RecordBatch(NO_LAYOUT, [], [], (), rejects=rejects)
-        for message in messages:  # of which each is a log of its own
-            data = b"".join(json_apart([message.data]))
-            yield from self._blocks(message_blocks([message._replace(data=data)], self._max))
+        blocks = payload_blocks(payload, self._max)
+        for _, log in itertools.groupby(blocks, lambda block: block.position):
+            yield from self._blocks(log)  # each message is a log of its own
 
     def _blocks(self, blocks: Iterable[LineBlock]) -> Iterator[RecordBatch]:
         reader = _Reader(self._given, self._delimiter)

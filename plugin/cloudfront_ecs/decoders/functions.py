@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING
 
 from cloudfront_ecs.adapters import DecoderSpec
 from cloudfront_ecs.batches import RecordBatch, RejectedLine
-from cloudfront_ecs.decoders.inflate import inflated_messages
-from cloudfront_ecs.decoders.lines import NO_LAYOUT, line_blocks, message_blocks
+from cloudfront_ecs.decoders.event_lines import MOST_OBJECT_BYTES
 from cloudfront_ecs.decoders.log_events import Entry, entries
-from cloudfront_ecs.decoders.objects import json_apart
+from cloudfront_ecs.decoders.payload_lines import payload_blocks
 from cloudfront_ecs.hookspecs import hookimpl
 from cloudfront_ecs.normalize.function_log import LAYOUT, Written
 from cloudfront_ecs.options import option
@@ -31,9 +30,6 @@ if TYPE_CHECKING:
     from cloudfront_ecs.adapters import AdapterContext
     from cloudfront_ecs.batches import Payload
     from cloudfront_ecs.decoders.lines import LineBlock
-
-MOST_LINE_BYTES = 8_388_608
-"""An object of a subscription is one line; it holds up to 1 MiB of texts, each with an id."""
 
 MOST_OPEN = 10_000
 """Requests whose START line is remembered at a time."""
@@ -58,7 +54,7 @@ class FunctionsOptions:
         None, doc="Name of the function, where the log does not name its log group."
     )
     max_line_bytes: int = option(
-        MOST_LINE_BYTES, doc="Longest line or JSON object that is read.", least=1024
+        MOST_OBJECT_BYTES, doc="Longest line or JSON object that is read.", least=1024
     )
 
 
@@ -86,17 +82,8 @@ class FunctionsDecoder:
 
         Objects that follow each other without a line end count as lines of their own.
         """
-        if payload.messages is None:
-            yield from self._batches(line_blocks(json_apart(payload.chunks), self._max))
-            return
-        messages, rejects = inflated_messages(payload.messages)
-        if rejects:
-            yield RecordBatch(NO_LAYOUT, [], [], (), rejects=rejects)
-        yield from self._batches(message_blocks(messages, self._max))
-
-    def _batches(self, blocks: Iterable[LineBlock]) -> Iterator[RecordBatch]:
         log = _Log(self._function)
-        for block in blocks:
+        for block in payload_blocks(payload, self._max, events=False):
             yield log.batch(block)
 
 

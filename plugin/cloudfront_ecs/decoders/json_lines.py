@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from cloudfront_ecs.adapters import DecoderSpec
 from cloudfront_ecs.batches import RecordBatch
-from cloudfront_ecs.decoders.inflate import inflated_messages
 from cloudfront_ecs.decoders.json_objects import JsonError, object_batches, pairs_of
-from cloudfront_ecs.decoders.lines import MAX_LINE_BYTES, NO_LAYOUT, line_blocks, message_blocks
-from cloudfront_ecs.decoders.objects import apart, messages_apart
+from cloudfront_ecs.decoders.lines import MAX_LINE_BYTES, NO_LAYOUT
+from cloudfront_ecs.decoders.objects import apart
+from cloudfront_ecs.decoders.payload_lines import payload_blocks
 from cloudfront_ecs.hookspecs import hookimpl
 from cloudfront_ecs.normalize.layouts import rows_by_column
 from cloudfront_ecs.options import option
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from cloudfront_ecs.adapters import AdapterContext
-    from cloudfront_ecs.batches import Message, Payload
-    from cloudfront_ecs.decoders.lines import LineBlock
+    from cloudfront_ecs.batches import Payload
 
 _OTHER = re.compile(
     r"#|\d{4}-\d\d-\d\d\t|\d{9,11}(?:\.\d{1,9})?\t"  # W3C, real-time
@@ -54,14 +53,10 @@ class JsonDecoder:
 
         Objects that follow each other without a line end count as lines of their own.
         """
-        if payload.messages is None:
-            return self._decode_stream(line_blocks(apart(payload.chunks), self._max))
-        return self._decode_messages(payload.messages)
-
-    def _decode_stream(self, blocks: Iterable[LineBlock]) -> Iterator[RecordBatch]:
         turned = False
-        for block in blocks:
-            at = 0 if turned else _turn(block.lines)
+        for block in payload_blocks(payload, self._max, apart):
+            # A message that is no JSON says nothing about those that follow.
+            at = 0 if turned else len(block.lines) if payload.messages else _turn(block.lines)
             if block.rejects:
                 yield RecordBatch(NO_LAYOUT, [], [], (), rejects=block.rejects)
             yield from object_batches(replace(block, lines=block.lines[:at]), "standard")
@@ -69,16 +64,6 @@ class JsonDecoder:
                 turned = True
                 rest = replace(block, lines=block.lines[at:], first=block.first + at, rejects=[])
                 yield rest.refused("foreign", _TURNED)
-
-    def _decode_messages(self, messages: Sequence[Message]) -> Iterator[RecordBatch]:
-        """Decode messages; one that is no JSON says nothing about those that follow."""
-        readable, rejects = inflated_messages(messages)
-        if rejects:
-            yield RecordBatch(NO_LAYOUT, [], [], (), rejects=rejects)
-        for block in message_blocks(messages_apart(readable), self._max):
-            if block.rejects:
-                yield RecordBatch(NO_LAYOUT, [], [], (), rejects=block.rejects)
-            yield from object_batches(block, "standard")
 
 
 def _turn(lines: Sequence[str]) -> int:

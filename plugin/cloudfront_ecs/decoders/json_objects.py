@@ -125,6 +125,11 @@ def _text(value: Any) -> str:
         return "-"
     # Digits become plain text: encoders take no other kind.
     text = str(value) if isinstance(value, str) else _json(value)
+    return without_halves(text)
+
+
+def without_halves(text: str) -> str:
+    """Return *text* with each half of a character as its JSON escape."""
     return text if text.isascii() else _HALF.sub(_escape, text)
 
 

@@ -7,16 +7,17 @@ Firehose joins records as they are: without its delimiter option an object in S3
 from __future__ import annotations
 
 import re
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING
+
+from cloudfront_ecs.decoders.beginning import BOM, begun
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from cloudfront_ecs.batches import Message
+SEAM = b"}{"
+"""An object ends and another begins, if it is not inside of a text."""
 
-_BOM = b"\xef\xbb\xbf"
-_SEAM = b"}{"
 _TOKENS = re.compile(rb'"[^"\\\n]*(?:\\[^\n][^"\\\n]*)*(?P<open>\\?\Z)?|\}(?=\{)')
 """A text (to its closing quote, the line end or the end), or a brace before another one."""
 
@@ -32,7 +33,7 @@ def apart(chunks: Iterable[bytes]) -> Iterator[bytes]:
     head = b""
     """What came since the last line end or seam; it tells whether a text is open."""
     for chunk in chunks:
-        if _SEAM in chunk or (chunk.startswith(b"{") and head.endswith(b"}")):
+        if SEAM in chunk or (chunk.startswith(b"{") and head.endswith(b"}")):
             before, text = len(head), head + chunk
             cuts = [at for at in _seams(text) if at >= before]
             yield b"\n".join(text[a:b] for a, b in pairwise([before, *cuts, len(text)]))
@@ -47,24 +48,13 @@ def apart(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 def json_apart(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield *chunks* ``apart`` where they begin with an object, and as they are where not."""
-    remaining = iter(chunks)
-    head = b""
-    for chunk in remaining:
-        head += chunk
-        begin = head.removeprefix(_BOM).lstrip()
-        if len(head) > _LONGEST_HEAD or (begin and not _BOM.startswith(begin)):
-            break
-    whole = chain([head], remaining)
-    yield from apart(whole) if head.removeprefix(_BOM).lstrip().startswith(b"{") else whole
+    head, chunks = begun(chunks, _has_begun)
+    yield from apart(chunks) if head.lstrip().startswith(b"{") else chunks
 
 
-def messages_apart(messages: Iterable[Message]) -> Iterator[Message]:
-    """Yield messages in which every object stands on a line of its own."""
-    for message in messages:
-        if _SEAM in message.data:
-            yield message._replace(data=b"".join(apart([message.data])))
-        else:
-            yield message
+def _has_begun(head: bytes) -> bool:
+    begin = head.removeprefix(BOM).lstrip()
+    return len(head) > _LONGEST_HEAD or (bool(begin) and not BOM.startswith(begin))
 
 
 def _seams(text: bytes) -> Iterator[int]:

@@ -16,14 +16,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from cloudfront_ecs.adapters import DecoderSpec
 from cloudfront_ecs.batches import Layout, RecordBatch
 from cloudfront_ecs.decoders.headerless import UNCLEAR, legacy_layout, runs
-from cloudfront_ecs.decoders.inflate import inflated_messages
 from cloudfront_ecs.decoders.lines import (
     MAX_LINE_BYTES,
     NO_LAYOUT,
     LineBlock,
-    line_blocks,
-    message_blocks,
 )
+from cloudfront_ecs.decoders.payload_lines import payload_blocks
 from cloudfront_ecs.decoders.rows import split_rows
 from cloudfront_ecs.errors import ConfigError
 from cloudfront_ecs.hookspecs import hookimpl
@@ -96,17 +94,8 @@ class StandardDecoder:
 
     def decode(self, payload: Payload) -> Iterator[RecordBatch]:
         """Yield the records of *payload*, see ``Decoder``."""
-        if payload.messages is None:
-            yield from self._decode(line_blocks(payload.chunks, self._max_line_bytes))
-            return
-        messages, rejects = inflated_messages(payload.messages)
-        if rejects:
-            yield RecordBatch(NO_LAYOUT, [], [], (), rejects=rejects)
-        yield from self._decode(message_blocks(messages, self._max_line_bytes))
-
-    def _decode(self, blocks: Iterable[LineBlock]) -> Iterator[RecordBatch]:
         reader = _Reader(self._given, self._delimiter)
-        for block in blocks:
+        for block in payload_blocks(payload, self._max_line_bytes, iter):
             if block.rejects:
                 yield RecordBatch(NO_LAYOUT, [], [], (), rejects=block.rejects)
             for section in _sections(block):
