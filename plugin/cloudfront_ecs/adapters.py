@@ -146,8 +146,8 @@ class SetupStep:
     Attributes:
         name: What it is, for example ``component template logs-cloudfront.standard@mappings``.
         action: ``create``, ``update``, ``remove``, ``unchanged``, ``kept`` (ours, but still
-            needed), ``foreign`` (not ours: left alone) or ``unavailable`` (the destination
-            has no such thing).
+            needed), ``foreign`` (not ours: left alone), ``unavailable`` (the destination has no
+            such thing), ``verified`` or ``failed`` (tried out).
         difference: Lines that show what changes, as in a unified diff.
     """
 

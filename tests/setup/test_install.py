@@ -11,7 +11,7 @@ from cloudfront_ecs.errors import SinkBlockedError, SinkUnavailableError
 from cloudfront_ecs.setup.install import install, plan, shipped
 from cloudfront_ecs.setup.removal import remove
 from cloudfront_ecs.setup.streams import missing_properties
-from cloudfront_ecs.setup.templates import MADE_BY, Template
+from cloudfront_ecs.setup.templates import DATASETS, MADE_BY, Template
 from cloudfront_ecs.sinks.elastic import ElasticOptions, open_sink, sink_specs
 from sinks import scripted_bulk as faults
 from sinks.search_nodes import CONTEXT, clear, install_on, templates_for
@@ -119,10 +119,37 @@ def test_setup_of_opensearch_creates_then_finds_everything_in_place(
 
     count = len(shipped("opensearch"))
     # The node has neither lifecycle policies nor roles.
-    assert actions == [
-        ["unavailable", *[action] * count, "unavailable"]
-        for action in ("create", "create", "unchanged", "unchanged")
+    steps = [
+        ["unavailable", *[action] * count, "unavailable"] for action in ("create", "unchanged")
     ]
+    verified = ["verified"] * len(DATASETS)
+    assert actions == [steps[0], steps[0] + verified, steps[1], steps[1] + verified]
+    assert opensearch.call("GET", "/_data_stream/*cloudfront_ecs_setup").body == {
+        "data_streams": []
+    }
+
+
+@pytest.mark.integration
+def test_a_cluster_that_does_not_take_our_documents_fails_verification(
+    opensearch: SearchNode,
+) -> None:
+    clear(opensearch)
+    foreign = {
+        "index_patterns": ["logs-cloudfront.api-*"],
+        "data_stream": {},
+        "priority": 900,
+        "template": {"mappings": {"dynamic": "strict", "properties": {"a": {"type": "long"}}}},
+    }
+    opensearch.call("PUT", "/_index_template/foreign", foreign)
+    options = ElasticOptions(hosts=(opensearch.url,))
+
+    steps = {step.name: step for step in install(options, CONTEXT, False)}  # noqa: FBT003
+    opensearch.call("DELETE", "/_index_template/foreign")
+
+    step = steps["document of cloudfront.api, written and found"]
+    assert step.action == "failed"
+    assert "strict_dynamic_mapping_exception" in step.difference[0]
+    assert steps["document of cloudfront.standard, written and found"].action == "verified"
 
 
 @pytest.mark.integration

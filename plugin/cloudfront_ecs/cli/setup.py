@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _SIGNS = {
     "create": "+", "update": "~", "remove": "-", "unchanged": "=", "kept": "!", "foreign": "!",
-    "unavailable": "?",
+    "unavailable": "?", "verified": "=", "failed": "!",
 }  # fmt: skip
 _CHANGES = ("create", "update", "remove")
 
@@ -38,7 +38,8 @@ def setup(path: Path, *, dry_run: bool, remove: bool) -> int:
     """Install templates, lifecycle policies and roles where the sinks need them.
 
     Runs as often as you like: what is as it should be is left alone, and so is everything
-    that cloudfront-ecs has not made.
+    that cloudfront-ecs has not made.  In the end one document of each dataset is written,
+    found and deleted again.
     """
     config = load(path, load_plugins())
     actions: Counter[str] = Counter()
@@ -57,5 +58,6 @@ def setup(path: Path, *, dry_run: bool, remove: bool) -> int:
     told = [f"{changed} {'would change' if dry_run else 'changed'}"]
     told += [f"{actions['kept']} are still needed"] if actions["kept"] else []
     told += [f"{actions['foreign']} are not ours and stay"] if actions["foreign"] else []
+    told += [f"{actions['failed']} failed"] if actions["failed"] else []
     click.echo(", ".join(told))
-    return FAILED if actions["foreign"] or actions["kept"] else OK
+    return FAILED if actions["foreign"] or actions["kept"] or actions["failed"] else OK

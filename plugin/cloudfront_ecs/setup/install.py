@@ -21,6 +21,7 @@ from cloudfront_ecs.setup import lifecycle, roles
 from cloudfront_ecs.setup.differences import difference
 from cloudfront_ecs.setup.streams import extend_streams
 from cloudfront_ecs.setup.templates import MADE_BY, SETTINGS, Template
+from cloudfront_ecs.setup.verification import verify
 from cloudfront_ecs.sinks.cluster import Cluster, refused
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def install(
             templates = tuple(map(_with_lifecycle, templates))
         yield from apply(cluster, templates, dry_run=dry_run)
         yield from roles.bring(cluster, kind, options.roles, dry_run=dry_run)
+        if not dry_run:
+            yield from verify(cluster)
     finally:
         cluster.close()
 
