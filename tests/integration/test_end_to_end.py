@@ -163,9 +163,8 @@ def _set_up(route: Route) -> None:
     checked = run("check", "--config", route.config)
 
     assert (first.code, first.err) == (second.code, second.err) == (0, "")
-    steps = [line for line in second.out.splitlines() if line.startswith("  ")]
-    assert steps
-    assert all(line.startswith("  = unchanged") for line in steps)
+    steps = [line.split()[:2] for line in second.out.splitlines() if line[:3] in ("  =", "  ~")]
+    assert {action for _, action in steps} == {"unchanged", "verified"}
     assert second.out.endswith("0 changed\n")
     assert (checked.code, checked.err) == (0, "")
     for end in ("source access_logs", "source edge", "sink search", "sink forward"):
