@@ -86,6 +86,7 @@ class KinesisSource:
         deadline = time.monotonic() + timeout
         try:
             self._save()
+            self._share()
         except StateError as error:
             text = f"{self._place}: reading waits for checkpoints: {error}"
             raise CheckpointError(text) from error
