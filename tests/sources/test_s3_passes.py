@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -66,6 +67,7 @@ class Site:
 
     def die(self) -> None:
         """Start again after a kill: what was not stored is gone."""
+        self.source._prefetch.close()
         self.source._listing.close()
         self.source._settled.close()
         self.start()
@@ -399,3 +401,31 @@ def test_progress_tells_what_is_done_of_what_there_is(site: Site) -> None:
     for payload in site.payloads():
         site.settle(payload)
     assert site.source.progress().objects == 40
+
+
+def test_a_listing_that_fails_slowly_is_no_success_in_between(site: Site) -> None:
+    def fail() -> None:
+        time.sleep(0.1)
+        raise EndpointConnectionError(endpoint_url="https://example.com")
+
+    site.bucket.before_list = fail
+    while site.source.poll(0.01) is None and len(site.bucket.requests) < 1:
+        pass
+    with pytest.raises(SourceError):
+        site.source.poll(1.0)
+
+    for _ in range(20):
+        with pytest.raises(SourceError, match="EndpointConnectionError"):
+            site.source.poll(0.01)
+
+    site.bucket.before_list = lambda: None
+    site.bucket.put(key(START), b"x")
+    deadline = time.monotonic() + 5
+    while not site.settled and time.monotonic() < deadline:
+        try:
+            payload = site.source.poll(0.1)
+        except SourceError:
+            continue
+        if payload is not None:
+            site.settle(payload)
+    assert site.settled.total() == 1

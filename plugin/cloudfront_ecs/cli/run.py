@@ -13,12 +13,13 @@ import click
 
 from cloudfront_ecs.cli.check import config_option
 from cloudfront_ecs.cli.ending import FAILED, INTERRUPTED, OK, REJECTED, tell
-from cloudfront_ecs.cli.progress import counting
+from cloudfront_ecs.cli.progress import counting, measuring
 from cloudfront_ecs.cli.summary import print_summaries
 from cloudfront_ecs.collector import calm_collector
 from cloudfront_ecs.config import load
 from cloudfront_ecs.pipeline import RunSettings
 from cloudfront_ecs.plugins import load_plugins
+from cloudfront_ecs.progress import Foreseeing, added_up
 from cloudfront_ecs.running import open_pipelines
 
 if TYPE_CHECKING:
@@ -67,13 +68,10 @@ def run(path: Path, *, once: bool, patience: float, drain: float) -> int:
         show(running)
         calm_collector()
         received = opened.enter_context(signals(stop))
-        count = opened.enter_context(counting("records"))
+        look = opened.enter_context(_followed(running, once=once))
         running.start()
-        seen = 0
         while not running.wait(_LOOK):
-            read = sum(summary.read for summary in running.summaries())
-            count(read - seen)
-            seen = read
+            look()
     summaries = running.summaries()
     print_summaries(summaries)
     for name in running.left_behind:
@@ -100,6 +98,30 @@ def _monitored(
     from cloudfront_ecs.monitoring.monitor import monitored  # noqa: PLC0415 - costs each start
 
     return monitored(address, config, plugins)
+
+
+@contextmanager
+def _followed(running: Running, *, once: bool) -> Iterator[Callable[[], None]]:
+    """Give a function that shows how far a run is: a count, or a share where an end is known."""
+    sources = [pipeline.parts.source for pipeline in running.pipelines]
+    foreseeing = [source for source in sources if isinstance(source, Foreseeing)]
+    seen = 0
+
+    def read() -> int:
+        return sum(summary.read for summary in running.summaries())
+
+    def look() -> None:
+        nonlocal seen
+        now = read()
+        count(now - seen)
+        seen = now
+
+    if once and foreseeing:
+        with measuring() as show:
+            yield lambda: show(added_up(source.progress() for source in foreseeing), read())
+    else:
+        with counting("records") as count:
+            yield look
 
 
 @contextmanager

@@ -12,15 +12,18 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from cloudfront_ecs.batches import Payload, Receipt
-from cloudfront_ecs.errors import CloudFrontEcsError, PayloadError, SourceError
+from cloudfront_ecs.errors import PayloadError, SourceError
 from cloudfront_ecs.failpoints import reach
 from cloudfront_ecs.progress import Progress
 from cloudfront_ecs.sources.background import Background
 from cloudfront_ecs.sources.s3_keys import dated
+from cloudfront_ecs.sources.s3_prefetch import THREADS, WINDOW, Fetch, Prefetch
 from cloudfront_ecs.sources.s3_settled import Marks, mark_of
 from cloudfront_ecs.sources.s3_survey import Pages, Survey, listed, settled
 
@@ -51,6 +54,7 @@ class _Claim:
         failures: How many readings broke off.
         failed: Whether the latest one did.
         sequence: That of the receipt it is in flight under, or 0.
+        fetch: Its bytes on their way.
     """
 
     stored: StoredObject
@@ -58,6 +62,7 @@ class _Claim:
     failures: int = 0
     failed: bool = False
     sequence: int = 0
+    fetch: Fetch | None = None
 
 
 class S3Listing:
@@ -70,7 +75,9 @@ class S3Listing:
         record: SettledObjects,
         scope: Scope,
         course: Course,
+        *,
         clock: Callable[[], float] = time.monotonic,
+        prefetch_bytes: int = 16 * WINDOW,
     ) -> None:
         """List with *client* along *course*; keep what is settled in *record*."""
         self._pages = Pages(client, scope)
@@ -81,11 +88,14 @@ class S3Listing:
         self._course = course
         self._clock = clock
         self._listing: Background[str] = Background(1, "s3-listing")
+        self._prefetch = Prefetch(objects, most=prefetch_bytes, identify=self._identified)
+        self._begun: dict[str, Fetch] = {}  # by key: of objects still on the page
         self._page: deque[StoredObject] = deque()
         self._after: str | None = None  # where the pass under way goes on
         self._ended = True  # what the course is to learn of the latest pass, it has
         self._incomplete = False  # the pass under way leaves out what it finds
         self._next_pass = clock()
+        self._problem: str | None = None  # why the latest listing was not answered
         self._passes = 0
         self._versioned = True
         self._held: dict[str, _Claim] = {}  # by key: listed, and not settled yet
@@ -106,6 +116,8 @@ class S3Listing:
                 return self._hand_out(claim)
             now = self._clock()
             if now >= deadline:
+                if self._problem is not None:  # it lasts until a listing is answered
+                    raise SourceError(self._problem)
                 return None
             due = min([deadline, *(claim.ready for claim in self._returned)])
             if self._listing.full:
@@ -162,6 +174,7 @@ class S3Listing:
         self._closed = True
         if self._survey is not None:
             self._survey.close()
+        self._prefetch.close()
         self._listing.close()
         try:
             self._settled.store()
@@ -183,8 +196,11 @@ class S3Listing:
             self._refuse_more()
         if not self._page:
             return None
+        for stored in islice(self._page, 2 * THREADS):
+            if stored.key not in self._begun:
+                self._begun[stored.key] = self._prefetch.begin(stored)
         stored = self._page.popleft()
-        claim = _Claim(stored)
+        claim = _Claim(stored, fetch=self._begun.pop(stored.key))
         self._held[stored.key] = claim
         return claim
 
@@ -201,6 +217,9 @@ class S3Listing:
         if self._settled.count + len(self._held) >= most:
             self._incomplete = True
             self._page.clear()
+            for fetch in self._begun.values():
+                self._prefetch.cancel(fetch)
+            self._begun.clear()
             raise SourceError(
                 f"{self._scope.place}: {most} settled objects are remembered, as many as "
                 "'most_remembered' allows, so nothing new is read (raise it, narrow 'prefix', "
@@ -218,7 +237,9 @@ class S3Listing:
             if answer is None:
                 return
             if answer.error is not None:
+                self._problem = str(answer.error)
                 raise answer.error
+            self._problem = None
             self._take_in(answer.result)
         if self._after is None:
             if self._page or self._clock() < self._next_pass:
@@ -271,19 +292,18 @@ class S3Listing:
             self._next_pass = self._clock() + self._scope.poll_seconds
 
     def _hand_out(self, claim: _Claim) -> Payload:
-        problem: CloudFrontEcsError | None = None
         claim.failed = False
-        try:
-            claim.stored = self._identified(claim.stored)
-        except (PayloadError, SourceError) as error:
-            problem = error
+        fetch = claim.fetch = claim.fetch or self._prefetch.begin(claim.stored)
+        # What is wrong is told where the object is read.
+        with suppress(PayloadError, SourceError):
+            claim.stored = self._prefetch.identified(fetch)
         self._sequence += 1
         origin = self._objects.origin(claim.stored)
         claim.sequence = self._sequence
         receipt = Receipt(origin.place, self._sequence, claim)
-        return Payload(receipt, origin, self._chunks(claim, problem))
+        return Payload(receipt, origin, self._chunks(claim, fetch))
 
-    def _identified(self, stored: StoredObject) -> StoredObject:
+    def _identified(self, stored: StoredObject, notice: bytes) -> StoredObject:
         """Add the version, which listings do not tell, so ids equal those of queue mode.
 
         One more request for each object, but only where the bucket has versions.
@@ -291,13 +311,11 @@ class S3Listing:
         if self._versioned and stored.version is None:
             stored = self._objects.current(stored)
             self._versioned = stored.version is not None
-        return self._objects.identified(stored)
+        return self._objects.identified(stored, notice)
 
-    def _chunks(self, claim: _Claim, problem: CloudFrontEcsError | None) -> Iterator[bytes]:
+    def _chunks(self, claim: _Claim, fetch: Fetch) -> Iterator[bytes]:
         try:
-            if problem is not None:
-                raise problem
-            yield from self._objects.read(claim.stored)
+            yield from self._prefetch.read(fetch)
         except SourceError:
             claim.failed = True
             raise
@@ -308,4 +326,7 @@ class S3Listing:
         if not isinstance(claim, _Claim) or claim.sequence != receipt.sequence:
             return None
         claim.sequence = 0
+        if claim.fetch is not None:
+            self._prefetch.cancel(claim.fetch)
+            claim.fetch = None
         return claim
