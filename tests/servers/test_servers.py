@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+import struct
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -80,6 +81,24 @@ def test_kinesis_records_come_back_in_order(
 
     assert put["FailedRecordCount"] == 0
     assert [record["Data"] for record in got] == sent
+
+
+def test_kinesalite_outlives_a_client_that_is_killed_in_the_midst_of_a_request(
+    kinesalite: KinesisServer,
+) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
+
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", kinesalite.port), timeout=30) as connection:
+            linger = struct.pack("ii", 1, 0)  # a reset instead of an orderly end
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            connection.sendall(head + b"half")
+            time.sleep(0.1)
+    names = kinesalite.client().list_streams()["StreamNames"]
+
+    assert isinstance(names, list)
+    assert kinesalite.process.running
+    assert "ECONNRESET" in kinesalite.process.log_tail()
 
 
 @pytest.mark.parametrize("server", ["opensearch", "elasticsearch"])
