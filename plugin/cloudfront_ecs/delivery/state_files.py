@@ -83,9 +83,13 @@ def open_state_file(path: Path, schema: Schema) -> StateFile:
     except BaseException as error:
         held.close()
         if isinstance(error, sqlite3.DatabaseError):
-            if error.sqlite_errorcode & 0xFF in _DAMAGE:
+            # Without a code it is Python that cannot read a text.
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+            if code & 0xFF in _DAMAGE:
                 raise refusal(path, schema, f"is damaged: {error}") from error
             raise StateError(f"{path}: cannot be opened: {error}") from error
+        if isinstance(error, UnicodeDecodeError):  # what SQLite would say cannot be read either
+            raise refusal(path, schema, "is damaged: its tables are not readable") from error
         if isinstance(error, OSError):
             raise StateError(f"{path}: cannot be opened: {error.strerror}") from error
         raise
@@ -168,7 +172,15 @@ def _examine(path: Path, schema: Schema, connection: sqlite3.Connection) -> None
         )
     findings = connection.execute("PRAGMA integrity_check(1)").fetchall()
     if findings != [("ok",)]:
-        raise refusal(path, schema, f"is damaged: {findings[0][0]}")
+        found = " ".join(findings[0][0].replace("*** in database main ***", "").split())
+        raise refusal(path, schema, f"is damaged: {found}")
+    there = connection.execute("SELECT sql FROM sqlite_master WHERE type = 'table'").fetchall()
+    if {_words(str(sql)) for (sql,) in there} != {_words(sql) for sql in schema.tables}:
+        raise refusal(path, schema, "is damaged: its tables are not those it was made with")
+
+
+def _words(sql: str) -> str:
+    return " ".join(sql.split())
 
 
 def refusal(path: Path, schema: Schema, problem: str) -> StateError:

@@ -17,7 +17,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from cloudfront_ecs.delivery.state_files import Schema, StateFile, memory_file, open_state_file
-from cloudfront_ecs.errors import CheckpointError, SourceError
+from cloudfront_ecs.errors import CheckpointError, SourceError, StateError
 from cloudfront_ecs.failpoints import reach
 from cloudfront_ecs.sources.s3_keys import dated
 
@@ -105,7 +105,13 @@ class SettledObjects:
         self._unstored: dict[str, str] = {}
         self._file: StateFile | None = open_state_file(path, _SCHEMA) if path else None
         self._connection = self._file.connection if self._file else memory_file(_SCHEMA)
-        self.count: int = self._connection.execute(_COUNT, {"b": bucket}).fetchone()[0]
+        # A key or ETag that is damaged is none of the bucket's: its object is read again.
+        self._connection.text_factory = _text
+        try:
+            self.count: int = self._connection.execute(_COUNT, {"b": bucket}).fetchone()[0]
+        except sqlite3.Error as error:
+            self.close()
+            raise StateError(f"{path}: cannot be read: {error}") from error
 
     def between(self, after: str, last: str | None) -> Mapping[str, str]:
         """Return the ETags of the newer settled keys above *after*, up to *last* or to the end.
@@ -272,6 +278,10 @@ class Marks:
         if place not in self._read:
             self._read[place] = self._settled.marks(place.stem, place.hour)
         return self._read[place]
+
+
+def _text(stored: bytes) -> str:
+    return stored.decode("utf-8", "replace")
 
 
 def _packed(marks: AbstractSet[int]) -> bytes:
