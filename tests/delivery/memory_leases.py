@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -41,6 +42,7 @@ class MemoryLeases:
     meanwhile: deque[Callable[[], None]] = field(default_factory=deque)
     writes: int = 0
     closed: bool = False
+    lock: threading.RLock = field(default_factory=threading.RLock)
 
     def all(self) -> list[Lease]:
         self._begin()
@@ -109,3 +111,49 @@ class MemoryLeases:
         if self.faults and self.faults[0] == "after":
             self.faults.popleft()
             raise StateError("the answer was lost")
+
+
+@dataclass(slots=True)
+class Line:
+    """One worker's way to a table that several workers use at the same time.
+
+    Attributes:
+        cut: Nothing gets through any more, as when the worker has been killed.
+        down: Calls fail as long as this is set.
+    """
+
+    table: MemoryLeases
+    cut: bool = False
+    down: bool = False
+
+    def all(self) -> list[Lease]:
+        with self._through():
+            return self.table.all()
+
+    def add(self, partition: str, checkpoint: Checkpoint) -> None:
+        with self._through():
+            self.table.add(partition, checkpoint)
+
+    def take(self, lease: Lease, owner: str) -> Lease:
+        with self._through():
+            return self.table.take(lease, owner)
+
+    def keep(self, lease: Lease, checkpoint: Checkpoint) -> Lease:
+        with self._through():
+            return self.table.keep(lease, checkpoint)
+
+    def give_back(self, lease: Lease, checkpoint: Checkpoint) -> Lease:
+        with self._through():
+            return self.table.give_back(lease, checkpoint)
+
+    def want(self, lease: Lease, owner: str) -> None:
+        with self._through():
+            self.table.want(lease, owner)
+
+    def close(self) -> None:
+        """Do nothing: the others go on."""
+
+    def _through(self) -> threading.RLock:
+        if self.cut or self.down:
+            raise StateError("the table does not answer")
+        return self.table.lock
