@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from cloudfront_ecs.sources.s3_objects import StoredObject
     from servers.aws import MotoServer
 
 pytestmark = pytest.mark.integration
@@ -103,9 +104,16 @@ def test_an_object_overwritten_after_it_was_listed_is_read_under_its_true_identi
     world: World,
 ) -> None:
     world.put(key(1), b"one")
-    source = world.source(bucket=world.bucket, poll_seconds=0.1)
+    source: Any = world.source(bucket=world.bucket, poll_seconds=0.1)
+    read, stored = source._objects.read, b""
+
+    def late(named: StoredObject, notice: bytes = b"") -> Iterator[bytes]:
+        nonlocal stored
+        stored = stored or world.put(key(1), b"two")
+        yield from read(named, notice)
+
+    source._objects.read = late
     first = next_payload(source)
-    stored = world.put(key(1), b"two")
     with pytest.raises(SourceError, match="overwritten"):
         list(first.chunks)
     source.release(first.receipt)

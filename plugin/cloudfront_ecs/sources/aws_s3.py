@@ -160,7 +160,14 @@ def open_listing(
     except BaseException:
         s3.close()
         raise
-    return S3Listing(s3, S3Objects(s3), settled, scope, course or Floors(settled, scope))
+    return S3Listing(
+        s3,
+        S3Objects(s3),
+        settled,
+        scope,
+        course or Floors(settled, scope),
+        prefetch_bytes=options.prefetch_bytes,
+    )
 
 
 @contextmanager

@@ -44,6 +44,7 @@ class Fetch:
         stored: The object as it was named; once ``ready`` without an error, the object that
             is read, with its version or ETag.
         notice: What named it.
+        known: It is known what is read.
         error: Why it cannot be read, or not further.
         pieces: What has come and was not taken.
         touched: Somebody has begun to take.
@@ -54,6 +55,7 @@ class Fetch:
 
     stored: StoredObject
     notice: bytes
+    known: bool = False
     error: Exception | None = None
     pieces: deque[bytes] = field(default_factory=deque)
     touched: bool = False
@@ -76,16 +78,19 @@ class Prefetch:
         threads: int = THREADS,
         most: int = 16 * WINDOW,
         notify: Callable[[], None] = lambda: None,
+        identify: Callable[[StoredObject, bytes], StoredObject] | None = None,
     ) -> None:
         """Read through *objects*.
 
         Args:
             objects: Where the bytes come from.
             threads: How many objects are fetched at once.
-            most: Bytes that all objects together may hold; one window is always allowed.
+            most: Bytes that all objects together may hold, beside the one that is read.
             notify: Called, from any thread, when an object has become ready.
+            identify: Finds out, on any thread, what an object is known by; else *objects* does.
         """
         self._objects = objects
+        self._identify = identify or objects.identified
         self._threads = threads
         self._most = most
         self._window = max(CHUNK, min(WINDOW, most))
@@ -111,6 +116,21 @@ class Prefetch:
                 threading.Thread(target=self._work, name=name, daemon=True).start()
         return fetch
 
+    def identified(self, fetch: Fetch) -> StoredObject:
+        """Return the object that is read, as soon as it is known.
+
+        Raises:
+            PayloadError: There is no such object.
+            SourceError: S3 did not say.
+        """
+        self._hurry(fetch)
+        with self._moved:
+            while not (fetch.known or fetch.error or fetch.cancelled or self._closed):
+                self._moved.wait()
+            if fetch.known:
+                return fetch.stored
+            raise fetch.error or SourceError(f"{fetch.stored.place}: is not read any more")
+
     def read(self, fetch: Fetch) -> Iterator[bytes]:
         """Yield the bytes of *fetch* in order; an empty piece where nothing has come for a while.
 
@@ -118,6 +138,7 @@ class Prefetch:
             PayloadError: There is no such object (any more).
             SourceError: It cannot be read now.
         """
+        self._hurry(fetch)
         try:
             while (piece := self._take(fetch)) is not None:
                 yield piece
@@ -142,6 +163,17 @@ class Prefetch:
             self._moved.notify_all()
             self._room.notify_all()
 
+    def _hurry(self, fetch: Fetch) -> None:
+        """Begin an object that is wanted now, whatever those before it wait for."""
+        with self._moved:
+            if fetch.cancelled or self._closed or fetch not in self._begun:
+                return
+            self._begun.remove(fetch)
+            self._keep_free(fetch)
+        threading.Thread(
+            target=self._work_on, args=[fetch], name="s3-prefetch-now", daemon=True
+        ).start()
+
     def _take(self, fetch: Fetch) -> bytes | None:
         """Return the next piece, an empty one after ``TICK`` seconds, None at the end."""
         with self._moved:
@@ -160,16 +192,19 @@ class Prefetch:
 
     def _work(self) -> None:
         while (fetch := self._next()) is not None:
-            error: Exception | None = None
-            whole = False
-            try:
-                whole = self._fetch(fetch)
-            except Exception as caught:  # noqa: BLE001 - raised again where the object is read
-                error = caught
-            with self._moved:
-                fetch.error, fetch.ended = error, whole
-                self._moved.notify_all()
-            self._notify()
+            self._work_on(fetch)
+
+    def _work_on(self, fetch: Fetch) -> None:
+        error: Exception | None = None
+        whole = False
+        try:
+            whole = self._fetch(fetch)
+        except Exception as caught:  # noqa: BLE001 - raised again where the object is read
+            error = caught
+        with self._moved:
+            fetch.error, fetch.ended = error, whole
+            self._moved.notify_all()
+        self._notify()
 
     def _next(self) -> Fetch | None:
         """Wait for an object for which there is room, and make its room."""
@@ -179,27 +214,31 @@ class Prefetch:
                 while not self._closed:
                     while self._begun and self._begun[0].cancelled:
                         self._begun.popleft()
-                    if self._begun and self._reserve(self._begun[0]):
+                    if self._begun and self._has_room(self._begun[0]):
+                        self._keep_free(self._begun[0])
                         return self._begun.popleft()
                     self._room.wait()
             finally:
                 self._idle -= 1
         return None
 
-    def _reserve(self, fetch: Fetch) -> bool:
+    def _has_room(self, fetch: Fetch) -> bool:
+        return not self._reserved or self._reserved + self._room_of(fetch) <= self._most
+
+    def _keep_free(self, fetch: Fetch) -> None:
+        fetch.reserved = self._room_of(fetch)
+        self._reserved += fetch.reserved
+
+    def _room_of(self, fetch: Fetch) -> int:
         size = fetch.stored.size
-        room = self._window if size is None else min(size, self._window)
-        if self._reserved and self._reserved + room > self._most:
-            return False
-        fetch.reserved = room
-        self._reserved += room
-        return True
+        return self._window if size is None else min(size, self._window)
 
     def _fetch(self, fetch: Fetch) -> bool:
         """Read an object into its window; say whether to its end."""
-        stored = self._objects.identified(fetch.stored, fetch.notice)
+        stored = self._identify(fetch.stored, fetch.notice)
         with self._moved:
-            fetch.stored = stored
+            fetch.stored, fetch.known = stored, True
+            self._moved.notify_all()
         read = self._objects.read(stored, fetch.notice)
         with closing(cast("Generator[bytes]", read)) as pieces:
             for piece in pieces:
