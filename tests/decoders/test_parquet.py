@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 import sys
 import tracemalloc
 from typing import TYPE_CHECKING, Any
@@ -24,7 +26,7 @@ from cloudfront_ecs.normalize.layouts import legacy_columns, rows_by_column
 from normalize.converting import VALUES, Outcome, collect, convert, header, line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 SPELT = {
     "cs(Host)": "cs_host",
@@ -286,3 +288,37 @@ def test_without_pyarrow_the_error_says_what_to_install() -> None:
 def test_without_pyarrow_nothing_is_lost_where_the_content_asks_for_it() -> None:
     with pytest.raises(ConfigError, match=r"pip install 'cloudfront-ecs\[parquet\]'"):
         convert(b"PAR1" + b"x" * 100)
+
+
+CONNECTION = {
+    "eventTimestamp": "1768507267148",
+    "connectionId": "oLHiEKbQSn8lkvJfA3D4gFowK3_iZ0g4i5nMUjE1Akod8TuAzn5nzg==",
+    "connectionStatus": "Success",
+    "clientIp": "192.0.2.10",
+    "tlsProtocol": "TLSv1.3",
+    "clientLeafCertValidity": "NotBefore=2025-06-05T23:28:21Z;NotAfter=2027-06-05T23:28:21Z",
+}
+
+
+@pytest.mark.parametrize(
+    "spelt_as",
+    [
+        pytest.param(str, id="as-logged"),
+        pytest.param(str.lower, id="lower-case"),
+        pytest.param(lambda name: re.sub("([A-Z])", r"_\1", name).lower(), id="underscores"),
+    ],
+)
+def test_connection_logs_are_known_by_their_columns(spelt_as: Callable[[str], str]) -> None:
+    data = written({spelt_as(name): [value] for name, value in CONNECTION.items()})
+    [line] = convert(json.dumps(CONNECTION).encode()).bodies
+
+    for found in (read(data), convert(data)):  # by its own decoder and by auto
+        [body] = found.bodies
+        assert body == line
+        assert body["event.dataset"] == "cloudfront.connection"
+
+
+def test_a_connection_id_alone_makes_no_connection_log() -> None:
+    [body] = read(usual(connection_id=["c-1"])).bodies
+
+    assert body["event.dataset"] == "cloudfront.standard"

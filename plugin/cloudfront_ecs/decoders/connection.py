@@ -25,9 +25,8 @@ from cloudfront_ecs.decoders.standard import (
     header_layout,
     require_delimiter,
 )
-from cloudfront_ecs.errors import nearest
 from cloudfront_ecs.hookspecs import hookimpl
-from cloudfront_ecs.normalize.layouts import rows_by_column
+from cloudfront_ecs.normalize.layouts import require_columns, rows_by_column
 from cloudfront_ecs.options import option
 from cloudfront_ecs.split_rows import TAB
 
@@ -59,17 +58,7 @@ class ConnectionOptions:
     def __post_init__(self) -> None:
         """Refuse unknown columns, and what cannot stand between two values."""
         require_delimiter(self.delimiter)
-        known = rows_by_column(_LOG)
-        problems = [
-            f"unknown column {n!r}{nearest(n, known)}" for n in self.fields if n not in known
-        ]
-        problems += [
-            f"column {n!r} is named twice"
-            for n in dict.fromkeys(self.fields)
-            if self.fields.count(n) > 1
-        ]
-        if problems:
-            raise ValueError("fields: " + "; ".join(problems))
+        require_columns(_LOG, self.fields, "fields")
 
 
 def recognised(first: str) -> bool:

@@ -1,8 +1,9 @@
-"""Standard logs as Parquet (v2): all columns texts, their names in lower case with ``_``.
+"""Standard logs (v2) and connection logs as Parquet: texts, names in lower case with ``_``.
 
 Source: Athena user guide, "Create a table for CloudFront logs in Parquet": ``cs_user_agent``
 for ``cs(User-Agent)``, ``x_edge_location`` for ``x-edge-location``.  Names of optional columns
-are documented nowhere, so the same rule makes them.
+and those of connection logs are documented nowhere, so the same rule makes them
+(``eventTimestamp`` may be ``eventtimestamp`` or ``event_timestamp``).
 
 A Parquet file tells at its end what is in it.  It is therefore written to a temporary file
 first, and then read in batches of rows, never as a whole.  What stands for a row in dead
@@ -48,6 +49,10 @@ _READ_AHEAD = 65_536
 _IN_MEMORY = 1_048_576
 _ESCAPES = {TAB: "%09", "\n": "%0A", "\r": "%0D"}
 _LONGEST_REASON = 200
+_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_OF_CONNECTIONS = frozenset({"eventTimestamp", "connectionStatus"})
+"""Columns that no access log has; ``connection_id`` could be of one."""
+
 _NO_FILE = "a message is no Parquet file"
 
 
@@ -59,7 +64,7 @@ class ParquetOptions:
 
 
 class ParquetDecoder:
-    """Reads the rows of Parquet files as records of standard logs."""
+    """Reads the rows of Parquet files as records; the columns tell of which log."""
 
     def __init__(self, options: ParquetOptions) -> None:
         """Remember how many rows to read at once."""
@@ -88,8 +93,7 @@ class ParquetDecoder:
         beginning = spool.read(KEPT_BYTES)
         try:
             file = arrow.parquet.ParquetFile(spool, buffer_size=_READ_AHEAD, pre_buffer=False)
-            columns = columns_of(file.schema_arrow.names)
-            layout = Layout("standard", columns, named_by="parquet")
+            layout = layout_of(file.schema_arrow.names)
             number = 1
             for batch in file.iter_batches(self._rows):
                 if not batch.num_rows:
@@ -127,16 +131,28 @@ def pyarrow() -> Arrow:
         raise ConfigError(MISSING) from error
 
 
-def columns_of(names: Sequence[str]) -> tuple[str, ...]:
+def layout_of(names: Sequence[str]) -> Layout:
+    """Return the log and the columns of a file; columns that nobody knows keep their names.
+
+    Raises:
+        ValueError: A name is there twice, or there are none or too many.
+    """
+    columns = columns_of(names, "connection")
+    if not _OF_CONNECTIONS.isdisjoint(columns):
+        return Layout("connection", columns, named_by="parquet")
+    return Layout("standard", columns_of(names), named_by="parquet")
+
+
+def columns_of(names: Sequence[str], log: str = "standard") -> tuple[str, ...]:
     """Return CloudFront's names of the columns of a file; unknown ones keep their own.
 
     Raises:
         ValueError: A name is there twice, or there are none or too many.
     """
-    known = rows_by_column("standard")
+    known = rows_by_column(log)
     found: list[str] = []
     for name in names:
-        column = name if name in known else _by_parquet_name().get(name.lower(), name)
+        column = name if name in known else _by_parquet_name(log).get(name.lower(), name)
         taken = column in found or (column != name and column in names)
         found.append(name if taken else column)
     if not 0 < len(found) <= MOST_COLUMNS:
@@ -147,11 +163,12 @@ def columns_of(names: Sequence[str]) -> tuple[str, ...]:
 
 
 @cache
-def _by_parquet_name() -> dict[str, str]:
+def _by_parquet_name(log: str) -> dict[str, str]:
     """Return the column for each name that is spelt as Athena's tables have it."""
     names: dict[str, str] = {}
-    for column in rows_by_column("standard"):
-        names.setdefault(re.sub(r"\W+", "_", column.lower()).strip("_"), column)
+    for column in rows_by_column(log):
+        for words in (column, _CAPITAL.sub("_", column)):
+            names.setdefault(re.sub(r"\W+", "_", words.lower()).strip("_"), column)
     return names
 
 
@@ -199,5 +216,5 @@ def _open(options: ParquetOptions, _: AdapterContext) -> ParquetDecoder:
 @hookimpl
 def decoder_specs() -> Iterable[DecoderSpec]:
     """Offer the ``parquet`` decoder."""
-    summary = "Standard logs as Parquet files (v2); needs the extra [parquet]."
+    summary = "Standard logs (v2) and connection logs as Parquet; needs the extra [parquet]."
     return [DecoderSpec("parquet", summary, ParquetOptions, _open)]

@@ -23,9 +23,8 @@ from cloudfront_ecs.decoders.lines import (
 )
 from cloudfront_ecs.decoders.payload_lines import payload_blocks
 from cloudfront_ecs.decoders.rows import split_rows
-from cloudfront_ecs.errors import ConfigError
 from cloudfront_ecs.hookspecs import hookimpl
-from cloudfront_ecs.normalize.layouts import rows_by_column, standard_layout
+from cloudfront_ecs.normalize.layouts import require_columns, rows_by_column
 from cloudfront_ecs.options import option
 from cloudfront_ecs.split_rows import TAB
 
@@ -65,10 +64,7 @@ class StandardOptions:
     def __post_init__(self) -> None:
         """Refuse unknown columns, and what cannot stand between two values."""
         require_delimiter(self.delimiter)
-        try:
-            standard_layout(self.fields, "fields")
-        except ConfigError as error:
-            raise ValueError(str(error)) from error
+        require_columns("standard", self.fields, "fields")
 
 
 def require_delimiter(text: str) -> None:
@@ -88,7 +84,7 @@ class StandardDecoder:
 
     def __init__(self, options: StandardOptions) -> None:
         """Remember what headerless files look like."""
-        self._given = standard_layout(options.fields, "fields") if options.fields else None
+        self._given = Layout("standard", options.fields) if options.fields else None
         self._delimiter = options.delimiter
         self._max_line_bytes = options.max_line_bytes
 
@@ -218,11 +214,11 @@ def header_layout(text: str, delimiter: str) -> tuple[Layout | None, str]:
     names = tuple(text.replace("\u200b", "").split())
     if len(names) == 1 and names[0] not in rows_by_column("standard"):
         names = tuple(names[0].split(delimiter))
-    repeated = sorted({name for name in names if names.count(name) > 1})
     if not names:
         return None, "#Fields names no columns"
     if len(names) > MOST_COLUMNS:
         return None, f"#Fields names {len(names)} columns, at most {MOST_COLUMNS} are read"
+    repeated = sorted({name for name in names if names.count(name) > 1})
     if not "".join(names).isprintable():  # surrogate escapes are not printable either
         return None, "#Fields names a column in bytes that are no text"
     if repeated:

@@ -10,7 +10,7 @@ from cloudfront_ecs.errors import ConfigError, nearest
 from cloudfront_ecs.resources import field_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
     from cloudfront_ecs.resources import FieldRow
 
@@ -54,10 +54,7 @@ def realtime_layout(names: Iterable[str], place: str) -> Layout:
     """
     wanted = list(names)
     order = realtime_columns()
-    problems = [
-        f"{place}: unknown column {n!r}{nearest(n, order)}" for n in wanted if n not in order
-    ]
-    problems += [f"{place}: column {n!r} is named twice" for n in {*wanted} if wanted.count(n) > 1]
+    problems = _misnamed(wanted, order, place)
     if not wanted:
         problems.append(f"{place}: no columns given")
     if problems:
@@ -65,18 +62,22 @@ def realtime_layout(names: Iterable[str], place: str) -> Layout:
     return Layout("realtime", tuple(name for name in order if name in wanted))
 
 
-def standard_layout(names: Iterable[str], place: str) -> Layout:
-    """Return the layout of a headerless standard log; *names* in the order of the columns.
+def require_columns(log: str, names: Sequence[str], place: str) -> None:
+    """Refuse columns that rows of *log* without a header cannot have.
 
     Raises:
-        ConfigError: A name is unknown or given twice; *place* is named.
+        ValueError: A name is unknown or given twice; *place* is named.
     """
-    wanted = tuple(names)
-    known = rows_by_column("standard")
-    problems = [
-        f"{place}: unknown column {n!r}{nearest(n, known)}" for n in wanted if n not in known
-    ]
-    problems += [f"{place}: column {n!r} is named twice" for n in {*wanted} if wanted.count(n) > 1]
+    problems = _misnamed(names, rows_by_column(log), place)
     if problems:
-        raise ConfigError("\n".join(problems))
-    return Layout("standard", wanted)
+        raise ValueError("\n".join(problems))
+
+
+def _misnamed(names: Sequence[str], known: Collection[str], place: str) -> list[str]:
+    """Return what is wrong with columns that a configuration names."""
+    unknown = [name for name in names if name not in known]
+    repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    return [
+        *(f"{place}: unknown column {name!r}{nearest(name, known)}" for name in unknown),
+        *(f"{place}: column {name!r} is named twice" for name in repeated),
+    ]
