@@ -70,6 +70,10 @@ class Objects(Files):
         summary = self.run.drain()
         assert summary.error is None, f"the run ended with: {summary.error}"
         assert not summary.imbalance("file"), f"{summary.imbalance('file')} are unaccounted for"
+        self.look()
+
+    def look(self) -> None:
+        """See that the queue is empty, and look at what has been written."""
         assert_empty(self)
         for found in (self.ids, self.requests, self.letters):
             found.clear()  # type: ignore[attr-defined]
