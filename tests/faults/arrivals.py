@@ -30,11 +30,11 @@ class Arrivals:
 
     def look(self) -> bool:
         """Read what is new; say whether anything was."""
+        if self._path.stat().st_size == self._offset:
+            return False
         with self._path.open("rb") as file:
             file.seek(self._offset)
             new = file.read()
-        if not new:
-            return False
         self._offset += len(new)
         whole, end, self._half = (self._half + new).rpartition(b"\n")
         if not end:

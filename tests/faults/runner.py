@@ -215,7 +215,7 @@ class Torment:
         deadline = time.monotonic() + patience
         while self._worker.running() and time.monotonic() < deadline:
             self._worker.look()
-            time.sleep(0.005)
+            time.sleep(0.01)
         return self._worker.code == -signal.SIGKILL
 
     def _ended_by_itself(self) -> None:
@@ -251,10 +251,9 @@ class Torment:
         known = len(self._arrivals.serials)
         deadline = time.monotonic() + _PATIENCE
         while self._worker.running() and time.monotonic() < deadline:
-            self._worker.look()
             if self._arrivals.look() and len(self._arrivals.serials) > known:
                 return time.monotonic() - began
-            time.sleep(0.002)
+            time.sleep(0.005)
         return None
 
     def _learn(self, delay: float, before: int) -> None:
