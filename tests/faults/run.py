@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 KILLS = "F1"
+_NODES = ("opensearch", "elasticsearch")
 LONGEST = 600
 """Seconds for one scenario; the one that kills looks to its own time."""
 
@@ -44,20 +45,24 @@ LONGEST = 600
 class Servers:
     """Servers that are started when they are first asked for, by the names of the fixtures."""
 
-    def __init__(self, folder: Path, shared: Servers | None = None) -> None:
-        """Log in *folder*; search nodes are those of *shared*, where there is one."""
+    def __init__(self, folder: Path, shared: Servers | None = None, *, alone: bool = False) -> None:
+        """Log in *folder*; take from *shared* what it has, *alone* search nodes only.
+
+        Receivers are always own ones.
+        """
         self._folder = folder
         self._shared = shared
+        self._alone = alone
         self._cache = PackageCache(TESTS.parent / ".cache")
         self._opened = ExitStack()
         self._found: dict[str, Any] = {}
 
     def __call__(self, name: str) -> Any:
         """Return a server."""
-        if self._shared is not None and name in ("opensearch", "elasticsearch"):
-            return self._shared(name)
         if name == "forward_server":
             return self._forward
+        if self._shared is not None and not (self._alone and name not in _NODES):
+            return self._shared(name)
         if name not in self._found:
             start: dict[str, Callable[[], Any]] = {
                 "aws": lambda: start_moto(self._folder),
@@ -101,8 +106,7 @@ def main() -> int:
         for number, entry in enumerate(chosen):
             own = folder / str(number)
             own.mkdir()
-            with closing(Servers(own, shared)) as fresh:
-                servers = fresh if entry.id == KILLS else shared
+            with closing(Servers(own, shared, alone=entry.id == KILLS)) as servers:
                 lab = Lab(own, servers, thorough=True, plan=plan, tell=_tell)
                 observed, verdict = _tried(entry, lab)
             reports += lab.reports
