@@ -8,6 +8,7 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
+from urllib.parse import quote_plus
 
 from cloudfront_ecs.failpoints import FAILPOINTS
 from cloudfront_ecs.sources.s3_settled import SettledObjects
@@ -83,6 +84,7 @@ class QueueRoute:
 
     def __init__(self, aws: AwsServer, name: str, seed: int) -> None:
         s3, self._sqs = aws.client("s3"), aws.client("sqs")
+        self._bucket = name
         self._queue = self._sqs.create_queue(QueueName=name)["QueueUrl"]
         asked = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["QueueArn"])
         s3.create_bucket(Bucket=name)
@@ -123,6 +125,18 @@ wait_seconds = 1
 
     def left(self, state: Path) -> list[str]:  # noqa: ARG002 - the queue knows all
         return [f"{name} is {count}" for name, count in self.counts().items() if count]
+
+    def tell_again(self) -> None:
+        """Announce every file once more, as if somebody wanted to read them again."""
+        for key in sorted(self._producer.keys):
+            stored = {"key": quote_plus(key, safe="/"), "sequencer": "00"}
+            record = {
+                "eventSource": "aws:s3",
+                "eventName": "ObjectCreated:Put",
+                "s3": {"bucket": {"name": self._bucket}, "object": stored},
+            }
+            body = json.dumps({"Records": [record]})
+            self._sqs.send_message(QueueUrl=self._queue, MessageBody=body)
 
     def hidden(self) -> int:
         """Return how many messages somebody holds, or seems to hold."""

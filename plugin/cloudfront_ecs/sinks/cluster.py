@@ -127,7 +127,7 @@ class Cluster:
             headers["content-type"] = content_type
             if compress:
                 headers["content-encoding"] = "gzip"
-                body = igzip.compress(body, 1)
+                body = igzip.compress(body, 1, mtime=0)
             if chosen():
                 headers["content-length"] = str(len(body))
         try:

@@ -160,7 +160,7 @@ class Packer:
         entries = b"".join(part.entries)
         if self.compress == "gzip":
             option["compressed"] = "gzip"
-            entries = igzip.compress(entries, _GZIP_LEVEL)
+            entries = igzip.compress(entries, _GZIP_LEVEL, mtime=0)
         return Chunk(identity, tuple(part.documents), pack_message(tag, entries, option))
 
 
