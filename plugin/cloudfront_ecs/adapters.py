@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
@@ -65,6 +66,18 @@ class Lagging(Protocol):
         Called from other threads at any moment, also after ``close``: it answers at once from
         what is known and asks nobody.
         """
+
+
+@runtime_checkable
+class PassingOver(Protocol):
+    """A source that counts what it does not read by rule; optional.
+
+    Attributes:
+        skipped: How many objects or messages hold no log or ask for nothing, by why: words
+            from a fixed list.
+    """
+
+    skipped: Counter[str]
 
 
 class Decoder(Protocol):

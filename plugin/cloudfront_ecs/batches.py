@@ -311,6 +311,8 @@ class RunSummary:
         in_flight: For each sink, how many documents have no known end there yet; what is
             left when a run is stopped goes back to the source.
         reasons: How many dead letters of each reason, rejections by sinks included.
+        passed_over: What the source did not read because it holds no log or asks for nothing,
+            by why; only where the source counts it, and only when the run has ended.
         sinks: For each sink, how many documents ended how.
         seconds: How long the run took.
         error: Why the run ended, when it failed.
@@ -323,6 +325,7 @@ class RunSummary:
     filtered: int = 0
     in_flight: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    passed_over: Counter[str] = field(default_factory=Counter)
     sinks: dict[str, Counter[str]] = field(default_factory=dict)
     seconds: float = 0.0
     error: str | None = None

@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from cloudfront_ecs.adapters import PassingOver
 from cloudfront_ecs.delivery.accounting import Accounts
 from cloudfront_ecs.delivery.batching import Batching, PayloadProgress
 from cloudfront_ecs.delivery.fetching import StoppedError, until_stopped
@@ -82,6 +83,8 @@ class Pipeline:
         finally:
             self._settling.close()
             summary.seconds = time.monotonic() - began
+            if isinstance(self.parts.source, PassingOver):
+                summary.passed_over = self.parts.source.skipped.copy()
             self.parts.plugins.pipeline_stopped(summary)
         return summary
 

@@ -44,6 +44,7 @@ class Objects(Files):
         ids: The ids of the documents, by key, in the order in which they were written.
         requests: The ids of CloudFront's requests in them, likewise.
         letters: The dead letters, by key.
+        summary: What the latest run in this process told at its end.
     """
 
     def __init__(self, lab: Lab, **options: Any) -> None:
@@ -67,7 +68,7 @@ class Objects(Files):
     def read(self) -> None:
         """Run until the queue is drained; see that the books balance and look at the outcome."""
         self.run.open()
-        summary = self.run.drain()
+        self.summary = summary = self.run.drain()
         assert summary.error is None, f"the run ended with: {summary.error}"
         assert not summary.imbalance("file"), f"{summary.imbalance('file')} are unaccounted for"
         self.look()

@@ -46,6 +46,7 @@ def test_only_the_prefix_after_the_start_is_read_and_no_digests(world: World) ->
     source = world.source(bucket=world.bucket, prefix="cdn/", start_after="cdn/1")
 
     assert {place for place, _ in read_all(source)} == places(world, "cdn/2")
+    assert getattr(source, "skipped", None) == {"no_log": 2}  # a digest, a folder
 
 
 def test_an_empty_bucket_is_drained_after_one_listing(world: World) -> None:

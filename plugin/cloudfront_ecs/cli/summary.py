@@ -42,9 +42,11 @@ def summary_lines(summary: RunSummary) -> list[str]:
         lines.append(f"  {sink}: {summary.read} read = {' + '.join(parts) or '0'}{verdict}")
     if reasons := told_reasons(summary.reasons):
         lines.append(f"  dead letters: {reasons}")
+    if passed_over := told_reasons(summary.passed_over):
+        lines.append(f"  passed over: {passed_over}")
     return lines
 
 
 def told_reasons(reasons: Counter[str]) -> str:
-    """Return how many letters have which reason, the most frequent first."""
+    """Return how many there are for which reason, the most frequent first."""
     return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common() if count)

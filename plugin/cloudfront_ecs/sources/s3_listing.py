@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -66,7 +66,11 @@ class _Claim:
 
 
 class S3Listing:
-    """A source that lists one bucket and remembers the objects that are settled."""
+    """A source that lists one bucket and remembers the objects that are settled.
+
+    Attributes:
+        skipped: How many objects of the latest pass hold no log (``no_log``).
+    """
 
     def __init__(
         self,
@@ -80,6 +84,7 @@ class S3Listing:
         prefetch_bytes: int = 16 * WINDOW,
     ) -> None:
         """List with *client* along *course*; keep what is settled in *record*."""
+        self.skipped: Counter[str] = Counter()
         self._pages = Pages(client, scope)
         self._client = client
         self._objects = objects
@@ -246,6 +251,7 @@ class S3Listing:
                 return
             self._end_pass()
             self._course.begin()
+            self.skipped.clear()
             self._ended = self._incomplete = False
             self._done = Progress()
             self._versioned = True  # ask again in each pass
@@ -272,6 +278,7 @@ class S3Listing:
         gone = [key for key in known if key.startswith(prefix) and key not in keys]
         if gone:
             self._settled.forget(gone)
+        self.skipped["no_log"] += sum(not stored.holds_logs for stored in page.objects)
         wanted = [
             (stored, mark_of(stored.key, stored.etag or ""), dated(stored.key))
             for stored in page.objects

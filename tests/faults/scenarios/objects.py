@@ -196,7 +196,7 @@ def other_kinds(lab: Lab) -> str:
         ends = len(objects.requests[name]), objects.reasons(name)
         assert ends == (0, []), f"{name}: {ends[0]} documents, letters {ends[1]}"
     assert set(objects.reasons("image.gz")) == {"foreign"}, objects.reasons("image.gz")
-    counted = objects.run.source.skipped["no_log"]
+    counted = objects.summary.passed_over["no_log"]
     assert counted == len(skipped), f"{counted} objects counted as skipped, not {len(skipped)}"
     return f"{len(readable) + 1} kinds read, 3 empty ones settled, 1 foreign, {counted} skipped"
 
