@@ -74,6 +74,8 @@ def run(path: Path, *, once: bool, patience: float, drain: float) -> int:
             look()
     summaries = running.summaries()
     print_summaries(summaries)
+    if once:
+        _tell_sources(running)
     for name in running.left_behind:
         tell(f"pipeline {name}: hangs and is left behind; what was in flight will be read again")
     for name, error in running.failures.items():
@@ -122,6 +124,19 @@ def _followed(running: Running, *, once: bool) -> Iterator[Callable[[], None]]:
     else:
         with counting("records") as count:
             yield look
+
+
+def _tell_sources(running: Running) -> None:
+    """Say of sources with an end what an earlier run had read, and what is left."""
+    for pipeline in running.pipelines:
+        source = pipeline.parts.source
+        if isinstance(source, Foreseeing) and (done := source.progress()).all_objects:
+            told = f"{done.objects - done.before:,} objects read"
+            told += f", {done.before:,} were read before" if done.before else ""
+            if left := done.all_objects - done.objects:
+                more = "" if done.counted else " or more"
+                told += f", {left:,}{more} are left (the next start goes on with them)"
+            click.echo(f"  source of {pipeline.parts.name}: {told}", err=True)
 
 
 @contextmanager
