@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,6 +55,16 @@ def test_a_header_names_the_columns(text: str) -> None:
     [body] = outcome.bodies
     assert body["source.ip"] == "192.0.2.10"
     assert outcome.skipped == 1
+
+
+def test_a_header_of_very_many_columns_is_refused_at_once() -> None:
+    names = b" ".join(b"c%d" % i for i in range(120_000))
+    began = time.process_time()
+
+    outcome = convert(b"#Fields: " + names + b"\n")
+
+    assert time.process_time() - began < 10
+    assert outcome.reasons == ["header"]
 
 
 @pytest.mark.parametrize(
