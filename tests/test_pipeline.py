@@ -5,14 +5,17 @@ import logging
 import threading
 import time
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from cloudfront_ecs import Document, Rejection, WriteResult
 from cloudfront_ecs.config import BatchOptions
+from cloudfront_ecs.delivery.fetching import ticking
 from cloudfront_ecs.errors import (
     AccountingError,
+    CheckpointError,
     CloudFrontEcsError,
     PayloadError,
     SinkBlockedError,
@@ -21,12 +24,13 @@ from cloudfront_ecs.errors import (
     StateError,
 )
 from cloudfront_ecs.pipeline import MOST_IN_FLIGHT, RunSettings
-from pipeline_parts import World, line, lines
+from pipeline_parts import ListSource, World, line, lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from cloudfront_ecs import Payload
     from cloudfront_ecs.pipeline import Pipeline
 
 ONCE = RunSettings(once=True, patience=0.1, drain=0.1)
@@ -398,6 +402,96 @@ def test_a_stop_lets_batches_in_flight_finish_and_settles_their_payloads(world: 
     world.pipeline(source, {"memory": sink}, settings=RunSettings(drain=5)).run()
 
     assert source.settled == [0]
+
+
+def test_a_stop_while_a_read_hangs_leaves_it_behind(world: World) -> None:
+    hanging, over = threading.Event(), threading.Event()
+
+    def silent() -> Iterator[bytes]:
+        yield lines(3)
+        hanging.set()
+        over.wait(30)
+
+    class Silent(ListSource):
+        def poll(self, timeout: float) -> Payload | None:
+            payload = super().poll(timeout)
+            return payload and replace(payload, chunks=ticking(silent(), "silent"))
+
+    source = Silent([[b""]], world.events)
+    pipeline = world.pipeline(source, {"memory": world.sink()}, settings=SERVICE)
+    thread, errors = run_in_thread(pipeline)
+
+    assert hanging.wait(5)
+    world.stop.set()
+    thread.join(2)
+    ended = not thread.is_alive()
+    over.set()
+
+    assert ended
+    assert errors == []
+    assert (source.settled, source.released, source.closed) == ([], [0], 1)
+
+
+@pytest.mark.parametrize("refused", ["line", "document"])
+def test_a_stop_while_dead_letters_find_no_room_gives_their_payload_back(
+    world: World, refused: str
+) -> None:
+    world.letters.failures = 10**6
+    content = b"bad\n" if refused == "line" else lines(1)
+    source, sink = world.source([content]), world.sink(always=reject_all)
+    pipeline = world.pipeline(source, {"memory": sink}, settings=SERVICE)
+    thread, errors = run_in_thread(pipeline)
+
+    until(lambda: "dead letters" in pipeline.health())
+    world.stop.set()
+    thread.join(5)
+
+    assert errors == []
+    assert (source.settled, source.released) == ([], [0])
+    summary = pipeline.accounts.summary
+    assert summary.reasons.total() == summary.sinks["memory"]["dead_lettered"] == 0
+    assert summary.imbalance("memory") == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "part"),
+    [
+        pytest.param(SourceError("throttled"), "source", id="source"),
+        pytest.param(CheckpointError("disk full"), "checkpoints", id="checkpoints"),
+    ],
+)
+def test_health_names_a_source_for_as_long_as_it_refuses(
+    world: World, caplog: pytest.LogCaptureFixture, error: SourceError, part: str
+) -> None:
+    source = world.source([lines(2)], polls_fail=deque([error] * 3))
+    pipeline = world.pipeline(source, {"memory": world.sink()}, settings=SERVICE)
+    with caplog.at_level(logging.WARNING):
+        thread, errors = run_in_thread(pipeline)
+        until(lambda: bool(pipeline.health()))
+        named = {name: problem.text for name, problem in pipeline.health().items()}
+        until(lambda: source.settled == [0])
+        well = pipeline.health()
+        world.stop.set()
+        thread.join(5)
+
+    assert (named, well, errors) == ({part: str(error)}, {}, [])
+    assert f"{part} can be used again after" in caplog.text
+
+
+def test_health_names_a_payload_that_cannot_be_read_until_one_can(world: World) -> None:
+    source = world.source([SourceError("403")], offer_again=True)
+    pipeline = world.pipeline(source, {"memory": world.sink()}, settings=SERVICE)
+    thread, errors = run_in_thread(pipeline)
+
+    until(lambda: len(source.released) >= 2)
+    named = set(pipeline.health())
+    source.contents = [[lines(1)]]
+    until(lambda: source.settled == [0])
+    world.stop.set()
+    thread.join(5)
+
+    assert (named, errors) == ({"payloads"}, [])
+    assert pipeline.health() == {}
 
 
 def test_what_does_not_finish_within_the_drain_is_given_back(world: World) -> None:

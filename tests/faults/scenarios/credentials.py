@@ -100,6 +100,7 @@ def _ended_keys(lab: Lab, route: Route, target: int) -> str:
     "instance metadata is away, and the role's keys are replaced",
     made="a metadata service that answers 500 at the start, later other keys; old ones refused",
     seen="health names the source until there are keys; renewed keys are used; nothing lost",
+    brief=False,
 )
 def metadata_away(lab: Lab) -> str:
     route = QueueRoute(lab.moto, lab.unique("role"), 66)
