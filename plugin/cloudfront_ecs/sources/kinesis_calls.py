@@ -81,11 +81,12 @@ class Calls:
         self._listing_due = 0.0
         self._listing_wanted = True
         self._listing_busy = False
+        self._listing_was_wanted = False
 
     @property
     def listing_awaited(self) -> bool:
-        """Whether a listing is wanted or under way."""
-        return self._listing_wanted or self._listing_busy
+        """Whether a listing is wanted, or one that was is under way; the usual ones count not."""
+        return self._listing_wanted or (self._listing_busy and self._listing_was_wanted)
 
     def want_listing(self) -> None:
         """Have the shards listed soon."""
@@ -144,7 +145,8 @@ class Calls:
         if self._subscriptions is not None:
             self._subscriptions.keep(lambda call: call.current(readers) and not call.leaving)
         if self._listing_due <= now and not self._listing_busy and not self._background.full:
-            self._listing_busy, self._listing_wanted = True, False
+            self._listing_was_wanted, self._listing_wanted = self._listing_wanted, False
+            self._listing_busy = True
             self._background.submit(Call(now), self._list)
         ready = [item for item in readers.values() if item.due <= now and self._ready(item)]
         for reader in sorted(ready, key=lambda reader: reader.due):
