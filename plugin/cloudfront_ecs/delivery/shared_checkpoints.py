@@ -117,10 +117,14 @@ class SharedCheckpoints:
     def save(self, checkpoints: Mapping[str, Checkpoint]) -> None:
         """Have *checkpoints* stored soon; ``unstored`` tells what has been."""
         with self._lock:
-            self._unstored |= checkpoints
-            self._orders.saved |= checkpoints
-        if any(checkpoint.finished for checkpoint in checkpoints.values()):
-            self._wake.set()
+            known = self._snapshot.known
+            for partition, checkpoint in checkpoints.items():
+                if known.get(partition) == checkpoint:  # asked again, and stored by now
+                    self._unstored.pop(partition, None)
+                elif self._unstored.get(partition) != checkpoint:
+                    self._unstored[partition] = self._orders.saved[partition] = checkpoint
+                    if checkpoint.finished:
+                        self._wake.set()
 
     def unstored(self) -> Collection[str]:
         """Return the partitions whose last ``save`` is not stored yet."""
