@@ -10,15 +10,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cloudfront_ecs.adapters import AdapterContext
 from cloudfront_ecs.decoders.realtime.history import FILE as LAYOUTS
 from cloudfront_ecs.delivery.accounting import Accounts
 from cloudfront_ecs.delivery.dead_letters import DeadLetter
 from cloudfront_ecs.delivery.kept_letters import KeptLetter, LetterFile
 from cloudfront_ecs.errors import StateError
-from cloudfront_ecs.pipeline import Pipeline, PipelineParts, RunSettings
+from cloudfront_ecs.opening import conversion_of, opened, parts_of
+from cloudfront_ecs.pipeline import Pipeline, RunSettings
 from cloudfront_ecs.replayed_letters import LetterConversion, LetterDecoder
 from cloudfront_ecs.running import Running
 from cloudfront_ecs.sources.dead_letters import LetterSource
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
-    from cloudfront_ecs.adapters import Sink
     from cloudfront_ecs.batches import RunSummary
     from cloudfront_ecs.config import Adapter, Config
     from cloudfront_ecs.config import Pipeline as PipelineConfig
+    from cloudfront_ecs.conversion import Conversion
     from cloudfront_ecs.plugins import Plugins
 
 LOCK = "replay.lock"
@@ -219,34 +219,22 @@ class Replay:
 
     def _open(self, configured: PipelineConfig, part: Part, source: LetterSource) -> Pipeline:
         """Open the adapters; those already open are closed when one fails."""
-        with ExitStack() as opened:
-            conversion = self._conversion(configured, self.config.state)
-            sinks: dict[str, Sink] = {}
-            for adapter in part.sinks:
-                sink = _opened(adapter, self.config.state)
-                opened.callback(sink.close)
-                sinks[adapter.name] = sink
-            opened.pop_all()
-        parts = PipelineParts(
-            name=configured.name,
+        state = self.config.state
+        parts = parts_of(
+            configured,
+            self.plugins,
+            state,
             source=source,
-            conversion=conversion,
-            sinks=sinks,
-            batch=configured.batch,
-            dead_letters=source,
-            plugins=self.plugins,
+            letters=source,
+            conversion=partial(self._conversion, configured, state),
+            sinks=part.sinks,
         )
         return Pipeline(parts, self.settings, self.stop)
 
-    def _conversion(self, configured: PipelineConfig, state: Path) -> LetterConversion:
+    def _conversion(self, configured: PipelineConfig, state: Path) -> Conversion:
         known = None if self.configured_layouts else state
-        return LetterConversion(
-            LetterDecoder(_opened(configured.decoder, known)),
-            [_opened(adapter, state) for adapter in configured.transforms],
-            original=configured.original,
-            tags=configured.tags,
-            labels=configured.labels,
-        )
+        decoder = LetterDecoder(opened(configured.decoder, known))
+        return conversion_of(configured, decoder, state, LetterConversion)
 
 
 def found_in(paths: Sequence[Path], choice: Choice) -> Found:
@@ -292,7 +280,3 @@ def _copied(state: Path) -> Iterator[Path]:
         if (state / LAYOUTS).exists():
             shutil.copy(state / LAYOUTS, folder)
         yield Path(folder)
-
-
-def _opened(adapter: Adapter, state: Path | None) -> Any:
-    return adapter.spec.open(adapter.options, AdapterContext(adapter.name, state))

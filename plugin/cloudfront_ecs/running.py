@@ -6,17 +6,17 @@ import threading
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cloudfront_ecs.adapters import AdapterContext
-from cloudfront_ecs.conversion import Conversion
 from cloudfront_ecs.delivery.dead_letters import DeadLetters
-from cloudfront_ecs.pipeline import Pipeline, PipelineParts, RunSettings
+from cloudfront_ecs.opening import conversion_of, opened, parts_of
+from cloudfront_ecs.pipeline import Pipeline, RunSettings
 
 if TYPE_CHECKING:
     from cloudfront_ecs.batches import RunSummary
-    from cloudfront_ecs.config import Adapter, Config
+    from cloudfront_ecs.config import Config
     from cloudfront_ecs.config import Pipeline as PipelineConfig
+    from cloudfront_ecs.conversion import Conversion
     from cloudfront_ecs.plugins import Plugins
 
 LAST_MOMENT = 1.2
@@ -31,13 +31,13 @@ def open_pipelines(
     config: Config, plugins: Plugins, settings: RunSettings, stop: threading.Event
 ) -> Running:
     """Open every pipeline of a configuration; those already open are closed when one fails."""
-    with ExitStack() as opened:
+    with ExitStack() as endings:
         pipelines = []
         for configured in config.pipelines:
             pipeline = open_pipeline(configured, config, plugins, settings, stop)
-            opened.callback(pipeline.close)
+            endings.callback(pipeline.close)
             pipelines.append(pipeline)
-        opened.pop_all()
+        endings.pop_all()
     return Running(pipelines, stop)
 
 
@@ -49,32 +49,18 @@ def open_pipeline(
     stop: threading.Event,
 ) -> Pipeline:
     """Open every adapter of a pipeline; those already open are closed when one fails."""
-    with ExitStack() as opened:
-        source = configured.source.spec.open(
-            configured.source.options, _context(configured.source, config)
-        )
-        opened.callback(source.close)
-        sinks = {}
-        for adapter in configured.sinks:
-            sink = adapter.spec.open(adapter.options, _context(adapter, config))
-            opened.callback(sink.close)
-            sinks[adapter.name] = sink
-        conversion = Conversion(
-            _opened(configured.decoder, config),
-            [_opened(adapter, config) for adapter in configured.transforms],
-            original=configured.original,
-            tags=configured.tags,
-            labels=configured.labels,
-        )
-        opened.pop_all()
-    parts = PipelineParts(
-        name=configured.name,
-        source=source,
+    state = config.state
+
+    def conversion() -> Conversion:
+        return conversion_of(configured, opened(configured.decoder, state), state)
+
+    parts = parts_of(
+        configured,
+        plugins,
+        state,
+        source=opened(configured.source, state),
+        letters=DeadLetters(state, configured.name),
         conversion=conversion,
-        sinks=sinks,
-        batch=configured.batch,
-        dead_letters=DeadLetters(config.state, configured.name),
-        plugins=plugins,
     )
     return Pipeline(parts, settings, stop)
 
@@ -139,11 +125,3 @@ class Running:
             # The others go on as long as they can with ``once``; a service is restarted whole.
             if not pipeline.settings.once:
                 self.stop.set()
-
-
-def _context(adapter: Adapter, config: Config) -> AdapterContext:
-    return AdapterContext(adapter.name, config.state)
-
-
-def _opened(adapter: Adapter, config: Config) -> Any:
-    return adapter.spec.open(adapter.options, _context(adapter, config))
