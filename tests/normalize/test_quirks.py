@@ -128,6 +128,29 @@ def test_text_is_decoded_once_but_for_user_agents_of_before_2020(
     assert body["url.query"] == "a%20b"
 
 
+@pytest.mark.parametrize(
+    ("times", "shown"),
+    [
+        pytest.param({"timestamp": "1541620867"}, "a b", id="seconds-of-2018"),
+        pytest.param({"timestamp": "1768507267"}, "a%20b", id="seconds-of-today"),
+        pytest.param({"timestamp(ms)": "1541620867148"}, "a b", id="milliseconds-of-2018"),
+        pytest.param({"timestamp(ms)": "1768507267148"}, "a%20b", id="milliseconds-of-today"),
+        pytest.param({"date": "-", "timestamp": "1768507267"}, "a%20b", id="no-date-today"),
+        pytest.param({"date": "-", "timestamp(ms)": "1541620867148"}, "a b", id="no-date-2018"),
+    ],
+)
+def test_without_a_date_the_timestamp_tells_how_user_agents_are_encoded(
+    times: dict[str, str], shown: str
+) -> None:
+    columns = (*times, "c-ip", "sc-status", "cs(User-Agent)")
+    values = times | {"cs(User-Agent)": "a%2520b"}
+
+    found = convert(header(columns) + line(columns, values), original=True)
+    plain = convert(header(columns) + line(columns, values))
+
+    assert [body["user_agent.original"] for body in (*found.bodies, *plain.bodies)] == [shown] * 2
+
+
 def test_real_time_user_agents_were_never_encoded_twice() -> None:
     assert of_realtime(cs_user_agent="a%2520b")["user_agent.original"] == "a%20b"
 

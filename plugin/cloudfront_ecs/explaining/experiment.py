@@ -113,9 +113,7 @@ class Experiment:
         return _first(value), None
 
     def _is_old(self) -> bool:
-        if "date" not in self._layout.columns:
-            return False
-        return self._row[self._layout.columns.index("date")] < convert.ONCE_SINCE
+        return not convert.encoded_once(dict(zip(self._layout.columns, self._row, strict=False)))
 
     def _converted(
         self, batch: RecordBatch, rows: list[list[str]], origin: Origin

@@ -62,9 +62,6 @@ the columns it depends on."""
 _MOST_TEXTS = 4096
 """How many combinations of a group are remembered: some 3 MB at worst."""
 
-_ERA = "date"
-"""Within a group only whether user agents were encoded once or twice on that day counts."""
-
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -174,10 +171,13 @@ def _names(owner: str | int, spans: Sequence[Span]) -> str:
 
 
 def _key(plan: Plan, columns: Sequence[str]) -> str:
-    """Return the expression of a group's key: the texts of its columns, apart by tabs."""
+    """Return the expression of a group's key: the texts of its columns, apart by tabs.
+
+    Of a column that tells the time only counts whether user agents were encoded once or twice.
+    """
     parts = [
-        "{'9' if " + plan.raw(column) + f" >= {convert.ONCE_SINCE!r} else '0'}}"
-        if column == _ERA
+        "{'9' if " + plan.raw(column) + f" >= {convert.ONCE_SINCE[column]!r} else '0'}}"
+        if column in convert.ONCE_SINCE
         else f"{{{plan.raw(column)}}}"
         for column in columns
     ]

@@ -293,10 +293,11 @@ class Plan:
         assert shared.make is not None
         memo = f"o_{shared.variable}"
         self.scope[memo] = Memo(_completed(shared.make, complete))
-        if shared.older is not None and "date" in self.layout.columns:
+        times = [column for column in convert.ONCE_SINCE if column in self.layout.columns]
+        if shared.older is not None and times:
             self.scope[f"{memo}_older"] = Memo(_completed(shared.older, complete))
-            day = f"{self.raw('date')} >= {convert.ONCE_SINCE!r}"
-            memo = f"({memo} if {day} else {memo}_older)"
+            newer = " or ".join(f"{self.raw(at)} >= {convert.ONCE_SINCE[at]!r}" for at in times)
+            memo = f"({memo} if {newer} else {memo}_older)"
         if len(shared.columns) == 1:
             key = self.raw(shared.columns[0])
         else:

@@ -32,7 +32,13 @@ from cloudfront_ecs.normalize.rebuilding.rebuild_texts import (
     seconds_text,
     token_text,
 )
-from cloudfront_ecs.normalize.values.escapes import ONCE_SINCE, old_agent, path, unquote_once
+from cloudfront_ecs.normalize.values.escapes import (
+    ONCE_SINCE,
+    encoded_once,
+    old_agent,
+    path,
+    unquote_once,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -170,7 +176,8 @@ class _Record:
         text = self.field("user_agent.original")
         if text is None:
             return None
-        if "date" in self._layout.columns and self.text("date") < ONCE_SINCE:
+        times = {at: self.text(at) for at in ONCE_SINCE if at in self._layout.columns}
+        if not encoded_once(times):
             twice = encoded_old_agent(text)
             if old_agent(twice) == text:
                 return twice

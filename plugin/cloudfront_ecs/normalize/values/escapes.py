@@ -15,7 +15,7 @@ from cloudfront_ecs.normalize.memo import Memo
 from cloudfront_ecs.normalize.values.plain import PartlyReadError, absent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
 def percent(value: str) -> str | None:
@@ -105,8 +105,20 @@ def agent(value: str) -> str | None:
     return percent(value)
 
 
-ONCE_SINCE = "2020-02-10"
-"""From this day on no User-Agent is encoded twice; files of 2019-12-17 still have it."""
+ONCE_SINCE = {"date": "2020-02-10", "timestamp": "1581292800", "timestamp(ms)": "1581292800000"}
+"""From this day on no User-Agent is encoded twice; files of 2019-12-17 still have it.
+
+By the columns that tell the time, as text: a later time is a greater text, and ``-`` is less.
+"""
+
+
+def encoded_once(times: Mapping[str, str]) -> bool:
+    """Say by columns that tell the time whether a record is of since ``ONCE_SINCE``.
+
+    Where none of them is there it counts as one.
+    """
+    told = [times[column] >= since for column, since in ONCE_SINCE.items() if column in times]
+    return any(told) or not told
 
 
 def old_agent(value: str) -> str | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from socket import AF_INET6, inet_pton
 
 from cloudfront_ecs.normalize.values.escapes import unquote_once
 from cloudfront_ecs.normalize.values.plain import absent, integer
 
 _MAX_PORT = 65_535
+_NAME = re.compile(r"""[^\s\x00-\x20\x7f"#%/<>?@\[\\\]^`{|}]+""")
+"""What no name holds: blanks, control characters, and what ends a host in a URL."""
 
 
 def port(value: str) -> int | None:
@@ -37,7 +40,8 @@ def host(value: str) -> tuple[str | None, int | None, str | None]:
         name, _, port_text = plain.partition(":")
     elif ":" in plain:
         name = plain = f"[{_ipv6(plain)}]"
-    if not name:
+    bare = name[1:-1] if name.startswith("[") and name.endswith("]") else name
+    if not _NAME.fullmatch(bare):
         raise ValueError("not a host name")
     return name, _port_of(port_text), plain
 
