@@ -85,6 +85,7 @@ class SqsQueue:
         self._empty_answers = 0
         self._next_count = clock()
         self._noted: Exception | None = None
+        self._failing: Exception | None = None
         self._closed = False
 
     def poll(self, timeout: float) -> Payload | None:
@@ -100,6 +101,8 @@ class SqsQueue:
                 noted, self._noted = self._noted, None
                 raise noted
             left = deadline - self._clock()
+            if left <= 0 and self._failing is not None:
+                raise self._failing.with_traceback(None)  # until a receive has succeeded again
             if left <= 0:
                 return None
             self._woken.wait(left)
@@ -165,7 +168,7 @@ class SqsQueue:
         """Take in what a receive has brought, and begin the next one when it is time."""
         answer = self._receiving.next(0.0) if self._receiving.full else None
         if answer is not None:
-            self._noted = answer.error
+            self._noted = self._failing = answer.error
             self._heard = self._heard or answer.error is None
             if answer.result:
                 reach("received")

@@ -131,6 +131,8 @@ def sink_and_source_away(lab: Lab) -> str:
         assert ups(without_source) == {"sink_up": 1, "source_up": 0, "healthy": 0}
         in_flight = without_sink.get("in_flight_documents", pipeline="main", sink="forward")
         assert in_flight == LINES, f"{in_flight} documents are in flight"
+        lag = without_sink.get("source_lag_seconds", source="logs", partition="queue")
+        assert lag, f"the lag of the queue is {lag} while nothing moves on"
     red, green, red_again, green_again = times
     return (
         f"sink: red after {red:.1f} s, green after {green:.1f} s; source: {red_again:.1f} s, "
