@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from cloudfront_ecs import Payload
+    from cloudfront_ecs import Payload, Receipt
     from cloudfront_ecs.pipeline import Pipeline
 
 ONCE = RunSettings(once=True, patience=0.1, drain=0.1)
@@ -606,6 +606,47 @@ def test_a_batch_that_does_not_fill_is_written_when_its_time_is_over(world: Worl
 
     assert errors == []
     assert len(sink.held) == 2
+
+
+def test_a_sink_that_lies_while_it_is_given_up_ends_the_run_with_an_error(world: World) -> None:
+    asked = threading.Event()
+
+    def lie_late(_: Sequence[Document]) -> WriteResult:
+        asked.set()
+        time.sleep(0.3)
+        return WriteResult()
+
+    source, sink = world.source([lines(3)]), world.sink(always=lie_late)
+    pipeline = world.pipeline(source, {"memory": sink}, settings=RunSettings(drain=0.0))
+    thread, errors = run_in_thread(pipeline)
+
+    assert asked.wait(5)
+    world.stop.set()
+    thread.join(5)
+
+    assert [type(error) for error in errors] == [AccountingError]
+    assert (source.settled, source.released, source.closed) == ([], [0], 1)
+
+
+def test_a_source_that_takes_nothing_back_ends_the_run_with_an_error(world: World) -> None:
+    class Stubborn(ListSource):
+        def release(self, receipt: Receipt) -> None:
+            super().release(receipt)
+            raise KeyError("unknown receipt")
+
+    source = Stubborn([[lines(1)], [lines(1)]], world.events)
+    sink = world.sink(always=unavailable)
+    batch = BatchOptions(documents=1, seconds=0.05)
+    pipeline = world.pipeline(source, {"memory": sink}, settings=SERVICE, batch=batch)
+    thread, errors = run_in_thread(pipeline)
+
+    until(lambda: len(source.in_flight) == 2)
+    world.stop.set()
+    thread.join(5)
+
+    assert [type(error) for error in errors] == [KeyError]
+    assert (source.settled, source.released) == ([], [0, 1]), "one keeps the other from its end"
+    assert (source.closed, sink.closed) == (1, 1)
 
 
 def test_a_source_that_fails_to_close_does_not_keep_sinks_open(world: World) -> None:

@@ -195,7 +195,11 @@ class Pipeline:
                     raise StoppedError(f"{place}: left behind, for a stop was asked for")
 
     def _drain(self, limit: float) -> None:
-        """Let batches in flight finish, then give back what did not."""
+        """Let batches in flight finish, then give back what did not.
+
+        Raises:
+            Exception: Something of that went wrong; all that could be done was done.
+        """
         deadline = time.monotonic() + limit
         if self._batching.due_in() is not None:
             self._settling.dispatch(self._batching.take())
@@ -204,4 +208,6 @@ class Pipeline:
             self._settling.settle_finished(
                 wait=min(LONGEST_WAIT, max(0.0, deadline - time.monotonic()))
             )
-        self._settling.abandon()
+        error = self._settling.abandon()
+        if error is not None:
+            raise error

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import replace
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -139,20 +140,27 @@ class Settling:
         else:
             self._parts.source.release(progress.receipt)
 
-    def abandon(self) -> None:
-        """Stop all retrying and release every payload that is still open."""
+    def abandon(self) -> Exception | None:
+        """Stop all retrying and release every payload that is still open.
+
+        Returns:
+            The first thing that went wrong with it; everything else was done nevertheless.
+        """
         self._end_writers()
+        errors: list[Exception | None] = []
         while not self._done.empty():  # what a sink took and refused until now still counts
-            self._each_safely(lambda: self._take_in(self._done.get_nowait()))
+            errors.append(self._safely(lambda: self._take_in(self._done.get_nowait())))
         for progress in tuple(self.open):
             self.open.remove(progress)
-            self._each_safely(lambda: self._parts.source.release(progress.receipt))  # noqa: B023
+            release = partial(self._parts.source.release, progress.receipt)
+            errors.append(self._safely(release))
+        return next(filter(None, errors), None)
 
     def close(self) -> None:
         """Close every sink and the source."""
         for writer in self._end_writers():
-            self._each_safely(writer.sink.close)
-        self._each_safely(self._parts.source.close)
+            self._safely(writer.sink.close)
+        self._safely(self._parts.source.close)
 
     def _end_writers(self) -> list[SinkWriter]:
         """End all writers; return those that have ended, not those whose sink hangs."""
@@ -270,9 +278,11 @@ class Settling:
             )
         )
 
-    def _each_safely(self, action: Callable[[], None]) -> None:
+    def _safely(self, action: Callable[[], None]) -> Exception | None:
         """Do one of several endings; a failing one must not keep the others from theirs."""
         try:
             action()
-        except Exception:
+        except Exception as error:
             log.exception("pipeline %s: an ending step failed", self._parts.name)
+            return error
+        return None
