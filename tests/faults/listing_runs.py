@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from faults.lab import Lab
 
 LINES = 20
+PAGE = 10
 DAY = int(datetime(2026, 1, 15, tzinfo=UTC).timestamp())
 
 
@@ -56,7 +57,9 @@ class Listed:
                 }
             },
             sinks={"out": {"kind": "ndjson", "path": str(self.out)}},
-            pipelines={"main": {"source": "logs", "sinks": ["out"]}},
+            pipelines={
+                "main": {"source": "logs", "sinks": ["out"], "batch": {"documents": 2 * LINES}}
+            },
         )
 
     @property
@@ -80,13 +83,13 @@ class Listed:
         running = open_pipelines(load(self.config, plugins), plugins, settings, threading.Event())
         [pipeline] = running.pipelines
         source: Any = pipeline.parts.source
-        ask, self.listings = source._pages.after, 0
+        ask, self.listings = source._pages._client.list_objects_v2, 0
 
-        def counted(after: str) -> Any:
+        def counted(**request: Any) -> Any:
             self.listings += 1
-            return ask(after)
+            return ask(**request, MaxKeys=PAGE)
 
-        source._pages.after = counted
+        source._pages._client.list_objects_v2 = counted
         summary = pipeline.run()
         assert not summary.imbalance("out"), f"{summary.imbalance('out')} are unaccounted for"
         return summary

@@ -397,10 +397,15 @@ def test_progress_tells_what_is_done_of_what_there_is(site: Site) -> None:
         time.sleep(0.01)
 
     assert (told.objects, told.bytes, told.all_objects, told.all_bytes) == (10, 50, 40, 200)
+    for _ in range(2):
+        list(map(site.settle, site.payloads()))
+    told = site.source.progress()
+    assert (told.objects - told.before, told.before) in {(40, 0), (told.objects, 0)}
     site.restart(poll_seconds=60.0)
     for payload in site.payloads():
         site.settle(payload)
-    assert site.source.progress().objects == 40
+    told = site.source.progress()
+    assert 26 <= told.objects == told.all_objects == told.before < 40  # those of the window
 
 
 def test_a_listing_that_fails_slowly_is_no_success_in_between(site: Site) -> None:

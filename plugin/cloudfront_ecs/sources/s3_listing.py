@@ -106,7 +106,8 @@ class S3Listing:
         self._held: dict[str, _Claim] = {}  # by key: listed, and not settled yet
         self._returned: deque[_Claim] = deque()
         self._sequence = 0
-        self._done = Progress()
+        self._done = Progress()  # of the latest pass
+        self._read = Progress()  # of all passes
         self._survey: Survey | None = None
         self._closed = False
 
@@ -138,6 +139,7 @@ class S3Listing:
         del self._held[claim.stored.key]
         self._settled.add(claim.stored.key, claim.stored.etag or "")
         self._done = settled(self._done, claim.stored)
+        self._read = settled(self._read, claim.stored)
         try:
             self._settled.store()
             reach("checkpointed")
@@ -166,11 +168,16 @@ class S3Listing:
         May be asked from other threads.  Until the first pass has listed everything, what
         there is is counted beside it from the first call on.
         """
+        done = replace(
+            self._done,
+            before=max(0, self._done.before),
+            bytes_before=max(0, self._done.bytes_before),
+        )
         if self._after is None:
-            return replace(self._done, counted=self._passes > 0)
+            return replace(done, counted=self._passes > 0)
         if self._survey is None and self._passes == 0 and not self._closed:
             self._survey = Survey(self._pages, self._course)
-        return self._done if self._survey is None else self._survey.compared(self._done)
+        return done if self._survey is None else self._survey.compared(done)
 
     def close(self) -> None:
         """Write what is settled and close the record."""
@@ -253,7 +260,8 @@ class S3Listing:
             self._course.begin()
             self.skipped.clear()
             self._ended = self._incomplete = False
-            self._done = Progress()
+            # What this run has settled in earlier passes was not read before it.
+            self._done = Progress(before=-self._read.objects, bytes_before=-self._read.bytes)
             self._versioned = True  # ask again in each pass
             self._after = self._scope.start_after
         if len(self._page) < AHEAD:
