@@ -37,7 +37,10 @@ if TYPE_CHECKING:
     from cloudfront_ecs.delivery.checkpoints import CheckpointStore
 
 _SILENCE = 15.0
-"""Seconds without a byte; a subscription sends an event at least every 5."""
+"""Longest wait for the next byte of an answer, seconds."""
+
+_SILENCE_BETWEEN_EVENTS = 35.0
+"""Likewise in a subscription, where an event comes every few seconds also when there is nothing."""
 
 
 def _open_stream(options: KinesisOptions, context: AdapterContext) -> KinesisStream:
@@ -47,7 +50,7 @@ def _open_stream(options: KinesisOptions, context: AdapterContext) -> KinesisStr
             "kinesis",
             options,
             connect_timeout=5,
-            read_timeout=_SILENCE,
+            read_timeout=_SILENCE_BETWEEN_EVENTS if options.consumer_named else _SILENCE,
             max_pool_connections=options.concurrency,
             retries={"total_max_attempts": 1},
         )

@@ -50,10 +50,12 @@ class Subscriptions(Generic[Key]):
 
     def keep(self, wanted: Callable[[Key], bool]) -> None:
         """End the subscriptions that are not *wanted* any more."""
-        kept = [item for item in self._open if not item.done and wanted(item.key)]
+        kept = []
         for item in self._open:
-            if item not in kept:
+            if item.done or not wanted(item.key):
                 item.end()
+            else:
+                kept.append(item)
         self._open = kept
 
     def taken(self, page: Page) -> None:
