@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 
-from cloudfront_ecs.errors import SourceError
+from cloudfront_ecs.errors import CloudFrontEcsError, SourceError
 from cloudfront_ecs.sources.sqs_calls import SqsCalls
 from cloudfront_ecs.sources.sqs_messages import LONGEST, MARGIN, QueueMessage, SqsMessages
 
@@ -379,6 +380,20 @@ def test_closing_does_not_wait_for_a_queue_that_does_not_answer(
 
     assert "was not told of 1 messages" in caplog.text
     assert queue.closed
+
+
+def test_a_defect_of_the_keeper_is_told_and_not_only_logged(queue: Queue) -> None:
+    messages = SqsMessages(SqsCalls(queue, QUEUE), 120)
+    [message] = messages.receive(0)
+    messages.check()
+    queue.error = KeyError("Successful")
+    messages.delete(message)
+    deadline = time.monotonic() + 5
+    while messages._defect is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+    with pytest.raises(CloudFrontEcsError, match=r"a defect \(KeyError, see the log\)"):
+        messages.check()
 
 
 def test_an_error_names_the_queue_and_the_code(queue: Queue, messages: SqsMessages) -> None:

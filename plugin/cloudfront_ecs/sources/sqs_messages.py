@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cloudfront_ecs.delivery.backoff import Backoff
+from cloudfront_ecs.errors import CloudFrontEcsError
 from cloudfront_ecs.sources.sqs_calls import AT_ONCE, NOT_OURS
 
 if TYPE_CHECKING:
@@ -102,6 +103,17 @@ class SqsMessages:
         self._stop = threading.Event()
         self._backoff = Backoff(self._stop, cap=5.0)
         self._thread: threading.Thread | None = None
+        self._defect: Exception | None = None
+
+    def check(self) -> None:
+        """See that somebody keeps the messages hidden and tells SQS what is done with.
+
+        Raises:
+            CloudFrontEcsError: A defect has ended that; messages become visible by themselves.
+        """
+        if self._defect is not None:
+            kind = type(self._defect).__name__
+            raise CloudFrontEcsError(f"{self.queue_url}: a defect ({kind}, see the log)")
 
     @property
     def held(self) -> int:
@@ -244,6 +256,13 @@ class SqsMessages:
 
     def _keep(self) -> None:
         """Renew and tell until the end; no other thread does either."""
+        try:
+            self._keep_on()
+        except Exception as error:
+            log.exception("%s: messages are not kept any more", self.queue_url)
+            self._defect = error
+
+    def _keep_on(self) -> None:
         beat = min(self._visibility / 8, 5.0)
         renewed = self._clock()
         while not self._stop.is_set():

@@ -93,6 +93,7 @@ class SqsQueue:
         deadline = self._clock() + timeout
         while True:
             self._woken.clear()
+            self._messages.check()
             self._receive()
             claim = self._ready()
             if claim is not None:
