@@ -73,6 +73,7 @@ class KinesisSource:
         self._started = 0.0
         self._calls = Calls(stream, consumer, options, self._pace)
         self._gathering = Gathering(self._pace.few, self._pace.gather)
+        self._refusals: dict[str | None, str] = {}  # by shard; of the stream under None
         self._closed = False
 
     def lag(self) -> Mapping[str, float]:
@@ -98,7 +99,14 @@ class KinesisSource:
             if answer is not None:
                 self._take(answer)
             elif time.monotonic() >= deadline:
+                self._raise_refusal()
                 return None
+
+    def _raise_refusal(self) -> None:
+        """Raise what a shard, or the stream, last failed with until it works again."""
+        for shard, text in self._refusals.items():
+            if shard is None or shard in self._readers:
+                raise SourceError(text)
 
     def settle(self, receipt: Receipt) -> None:
         """Move the shard's checkpoint if *receipt* was the oldest in flight."""
@@ -191,6 +199,8 @@ class KinesisSource:
             self._take_listing(answer)
         elif call.current(self._readers):
             reader.busy = isinstance(result, Page) and not answer.asked
+            if answer.error is None and result is not None:
+                self._refusals.pop(reader.shard.id, None)
             if answer.error is not None:
                 self._take_failure(call, reader, answer.error)
             elif isinstance(result, Page):
@@ -244,6 +254,7 @@ class KinesisSource:
         elif kind is Trouble.BLOCKED or (
             kind is not Trouble.THROTTLED and reader.failures >= PATIENCE
         ):
+            self._refusals[reader.shard.id] = f"{reader.place}: {error}"
             raise SourceError(f"{reader.place}: {error}") from error
 
     def _take_listing(self, answer: Answer[Call]) -> None:
@@ -252,7 +263,9 @@ class KinesisSource:
             kind = trouble(answer.error)
             if kind is Trouble.THROTTLED and self._calls.listing_failures < PATIENCE:
                 return
-            raise SourceError(f"{self._place}: {answer.error}") from answer.error
+            self._refusals[None] = f"{self._place}: {answer.error}"
+            raise SourceError(self._refusals[None]) from answer.error
+        self._refusals.pop(None, None)
         try:
             self._follow(answer.result.stream, answer.result.shards)
         except StateError as error:

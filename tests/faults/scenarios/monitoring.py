@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from cloudfront_ecs.demo.day import DAY_COLUMNS
 from faults.catalogue import fault
 from faults.relay import Relay
-from integration.cloud import Bucket, config, standard_lines
+from integration.cloud import Bucket, Stream, config, realtime_lines, standard_lines
 from integration.commands import eventually, start
 from monitoring.served import ask, components, scraped, with_metrics
 from servers.process import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from faults.lab import Lab
     from monitoring.scrapes import Scrape
+    from servers.aws import AwsServer
 
 SINK, SOURCE = "sink forward", "source logs"
 LINES = 200
@@ -27,31 +29,31 @@ LONGEST = 30.0
 
 
 class Watched:
-    """A worker that reads from a queue and writes to a receiver, and its endpoint."""
+    """A worker that reads from a service and writes to a receiver, and its endpoint."""
 
-    def __init__(self, lab: Lab, relay: Relay) -> None:
-        self._bucket = Bucket(lab.moto, lab.unique)
+    def __init__(
+        self, lab: Lab, source: dict[str, str], decoder: Any, put: Callable[[int], object]
+    ) -> None:
+        self._put = put
         self._seed = 0
         self.receiver = lab.forward_server()
         self.port = free_port()
         self.issued = 0
-        url = self._bucket.queue_url.replace(f":{lab.moto.port}/", f":{relay.port}/")
+        servers = [f"127.0.0.1:{self.receiver.port}"]
         self.config: Path = with_metrics(
             config(
                 lab.folder,
-                sources={"logs": {"kind": "aws_s3", "queue_url": url}},
-                sinks={
-                    "forward": {"kind": "fluentd", "servers": [f"127.0.0.1:{self.receiver.port}"]}
-                },
-                pipelines={"main": {"source": "logs", "sinks": ["forward"]}},
+                sources={"logs": source},
+                sinks={"forward": {"kind": "fluentd", "servers": servers}},
+                pipelines={"main": {"source": "logs", "decoder": decoder, "sinks": ["forward"]}},
             ),
             self.port,
         )
 
     def issue(self) -> None:
-        """Store an object of new lines."""
+        """Give the service new lines."""
         self._seed += 1
-        self._bucket.put_log(standard_lines(LINES, seed=self._seed))
+        self._put(self._seed)
         self.issued += LINES
 
     def ended(self) -> float:
@@ -81,17 +83,32 @@ class Watched:
             time.sleep(0.1)
 
 
+def of_queue(lab: Lab, relay: Relay) -> Watched:
+    """Return a worker for a queue that tells of objects."""
+    bucket = Bucket(lab.moto, lab.unique)
+    url = bucket.queue_url.replace(f":{lab.moto.port}/", f":{relay.port}/")
+    source = {"kind": "aws_s3", "queue_url": url}
+    return Watched(lab, source, "auto", lambda seed: bucket.put_log(standard_lines(LINES, seed)))
+
+
+def of_stream(lab: Lab) -> Watched:
+    """Return a worker for a stream of two shards."""
+    stream = Stream(lab.kinesalite, lab.unique, shards=2)
+    source = {"kind": "aws_kinesis", "stream": stream.name, "start": "trim_horizon"}
+    decoder = {"kind": "realtime", "fields": list(DAY_COLUMNS)}
+    return Watched(lab, source, decoder, lambda seed: stream.put(realtime_lines(LINES, seed)))
+
+
 @contextmanager
-def running(lab: Lab, relay: Relay) -> Iterator[Watched]:
-    """Run a worker that has delivered one object and is well; end it when all is delivered."""
-    watched = Watched(lab, relay)
-    environment = {**lab.moto.environment, **relay.environment}
+def running(watched: Watched, server: AwsServer, relay: Relay) -> Iterator[None]:
+    """Run a worker that has delivered some lines and is well; end it when all is delivered."""
+    environment = {**server.environment, **relay.environment}
     worker = start("run", "--config", watched.config, env=environment)
     try:
         eventually(lambda: ask(watched.port, "/healthz")[0] == 200, LONGEST)
         watched.issue()
         eventually(lambda: watched.ended() == watched.issued, LONGEST)
-        yield watched
+        yield
         watched.issue()
         eventually(lambda: watched.ended() >= watched.issued, LONGEST)
         watched.lasts([], 0.5)
@@ -111,7 +128,9 @@ def running(lab: Lab, relay: Relay) -> Iterator[Watched]:
     seen="/healthz names each while it is away and only then; every scrape balances",
 )
 def sink_and_source_away(lab: Lab) -> str:
-    with Relay(lab.moto.port) as relay, running(lab, relay) as watched:
+    relay = Relay(lab.moto.port)
+    watched = of_queue(lab, relay)
+    with relay, running(watched, lab.moto, relay):
         watched.receiver.process.kill()
         watched.issue()
         times = [watched.named([SINK])]
@@ -147,3 +166,25 @@ def ups(found: Scrape) -> dict[str, float | None]:
         "source_up": found.get("source_up", source="logs"),
         "healthy": found.get("healthy"),
     }
+
+
+@fault(
+    "P8",
+    "the service of a stream goes away and comes back",
+    made="connections to Kinesis are cut and refused, then taken again",
+    seen="/healthz names the source while it is away and only then, and not the sink",
+)
+def stream_away(lab: Lab) -> str:
+    relay = Relay(lab.kinesalite.port)
+    watched = of_stream(lab)
+    with relay, running(watched, lab.kinesalite, relay):
+        relay.shut()
+        watched.issue()
+        red = watched.named([SOURCE])
+        watched.lasts([SOURCE], 60 if lab.thorough else 2)
+        found = scraped(watched.port)
+        relay.open()
+        green = watched.named([])
+
+        assert ups(found) == {"sink_up": 1, "source_up": 0, "healthy": 0}
+    return f"red after {red:.1f} s, green after {green:.1f} s; {watched.issued} acked"
