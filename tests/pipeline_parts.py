@@ -9,11 +9,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cloudfront_ecs import Origin, Payload, Receipt, WriteResult, hookimpl
+from cloudfront_ecs import Origin, Payload, Receipt, Rejection, WriteResult, hookimpl
 from cloudfront_ecs.config import BatchOptions
 from cloudfront_ecs.conversion import Conversion
 from cloudfront_ecs.decoders.realtime.decoder import RealtimeDecoder, RealtimeOptions
 from cloudfront_ecs.delivery.dead_letters import DeadLetters
+from cloudfront_ecs.errors import SinkBlockedError, SinkUnavailableError
 from cloudfront_ecs.pipeline import Pipeline, PipelineParts, RunSettings
 from cloudfront_ecs.plugins import Plugins
 
@@ -209,3 +210,38 @@ class World:
             plugins=Plugins([(self.observer, "observer")]),
         )
         return Pipeline(parts, settings, self.stop)
+
+
+def unavailable(_: Sequence[Document]) -> WriteResult:
+    raise SinkUnavailableError("connection reset")
+
+
+def blocked(_: Sequence[Document]) -> WriteResult:
+    raise SinkBlockedError("401: credentials expired")
+
+
+def reject_all(documents: Sequence[Document]) -> WriteResult:
+    return WriteResult(rejected=tuple(Rejection(each, "400 mapper") for each in documents))
+
+
+def run_in_thread(pipeline: Pipeline) -> tuple[threading.Thread, list[BaseException]]:
+    """Start a service; what ends it is put into the list."""
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            pipeline.run()
+        except BaseException as error:  # noqa: BLE001 - handed to the test
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread, errors
+
+
+def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait until *condition* holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.005)
