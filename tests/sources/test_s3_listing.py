@@ -185,11 +185,21 @@ def test_the_record_forgets_what_the_bucket_no_longer_holds(world: World) -> Non
     assert set(known) == {key(0), key(2)}
 
 
-def test_an_object_deleted_after_it_was_listed_is_missing(world: World) -> None:
+def test_an_object_deleted_after_it_was_listed_is_missing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world.put(key(1))
     source = world.source(bucket=world.bucket)
+    pages = source._pages  # type: ignore[attr-defined]  # S3Listing
+    listing = pages.after
+
+    def listed_then_deleted(after: str) -> object:
+        page = listing(after)
+        world.s3.delete_object(Bucket=world.bucket, Key=key(1))
+        return page
+
+    monkeypatch.setattr(pages, "after", listed_then_deleted)
     payload = next_payload(source)
-    world.s3.delete_object(Bucket=world.bucket, Key=key(1))
 
     with pytest.raises(PayloadError) as caught:
         list(payload.chunks)

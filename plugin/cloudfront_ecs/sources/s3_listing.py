@@ -13,23 +13,23 @@ import logging
 import time
 from collections import Counter, deque
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from cloudfront_ecs.batches import Payload, Receipt
 from cloudfront_ecs.errors import PayloadError, SourceError
 from cloudfront_ecs.failpoints import reach
-from cloudfront_ecs.progress import Progress
 from cloudfront_ecs.sources.background import Background
+from cloudfront_ecs.sources.s3_claims import Claim
 from cloudfront_ecs.sources.s3_keys import dated
 from cloudfront_ecs.sources.s3_prefetch import THREADS, WINDOW, Fetch, Prefetch
 from cloudfront_ecs.sources.s3_settled import Marks, mark_of
-from cloudfront_ecs.sources.s3_survey import Pages, Survey, listed, settled
+from cloudfront_ecs.sources.s3_survey import Pages, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from cloudfront_ecs.progress import Progress
     from cloudfront_ecs.sources.s3_courses import Course, Scope
     from cloudfront_ecs.sources.s3_objects import S3Objects, StoredObject
     from cloudfront_ecs.sources.s3_settled import SettledObjects
@@ -37,32 +37,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MOST_DOUBLINGS = 6
-"""An object that cannot be read is tried again after 2, 4, … 64 seconds, then each 64."""
-
 AHEAD = 500
 """With fewer objects than this in hand the next page is asked for."""
-
-
-@dataclass(slots=True, eq=False)
-class _Claim:
-    """One object on its way: listed, handed out, perhaps taken back.
-
-    Attributes:
-        stored: The object, and the ETag that settles it.
-        ready: The time before which it is not offered again.
-        failures: How many readings broke off.
-        failed: Whether the latest one did.
-        sequence: That of the receipt it is in flight under, or 0.
-        fetch: Its bytes on their way.
-    """
-
-    stored: StoredObject
-    ready: float = 0.0
-    failures: int = 0
-    failed: bool = False
-    sequence: int = 0
-    fetch: Fetch | None = None
 
 
 class S3Listing:
@@ -103,12 +79,10 @@ class S3Listing:
         self._problem: str | None = None  # why the latest listing was not answered
         self._passes = 0
         self._versioned = True
-        self._held: dict[str, _Claim] = {}  # by key: listed, and not settled yet
-        self._returned: deque[_Claim] = deque()
+        self._held: dict[str, Claim] = {}  # by key: listed, and not settled yet
+        self._returned: deque[Claim] = deque()
         self._sequence = 0
-        self._done = Progress()  # of the latest pass
-        self._read = Progress()  # of all passes
-        self._survey: Survey | None = None
+        self._tally = Tally()
         self._closed = False
 
     def poll(self, timeout: float) -> Payload | None:
@@ -138,8 +112,7 @@ class S3Listing:
             return
         del self._held[claim.stored.key]
         self._settled.add(claim.stored.key, claim.stored.etag or "")
-        self._done = settled(self._done, claim.stored)
-        self._read = settled(self._read, claim.stored)
+        self._tally.settled(claim.stored)
         try:
             self._settled.store()
             reach("checkpointed")
@@ -151,10 +124,7 @@ class S3Listing:
         claim = self._take(receipt)
         if claim is None:
             return
-        claim.ready = self._clock()
-        if claim.failed:
-            claim.failures += 1
-            claim.ready += 2.0 ** min(claim.failures, MOST_DOUBLINGS)
+        claim.give_back(self._clock())
         self._returned.append(claim)
 
     def drained(self) -> bool:
@@ -168,24 +138,15 @@ class S3Listing:
         May be asked from other threads.  Until the first pass has listed everything, what
         there is is counted beside it from the first call on.
         """
-        done = replace(
-            self._done,
-            before=max(0, self._done.before),
-            bytes_before=max(0, self._done.bytes_before),
-        )
-        if self._after is None:
-            return replace(done, counted=self._passes > 0)
-        if self._survey is None and self._passes == 0 and not self._closed:
-            self._survey = Survey(self._pages, self._course)
-        return done if self._survey is None else self._survey.compared(done)
+        counting = self._after is not None and self._passes == 0 and not self._closed
+        return self._tally.progress(lambda: self._pages.survey(self._course), counting=counting)
 
     def close(self) -> None:
         """Write what is settled and close the record."""
         if self._closed:
             return
         self._closed = True
-        if self._survey is not None:
-            self._survey.close()
+        self._tally.close()
         self._prefetch.close()
         self._listing.close()
         try:
@@ -197,7 +158,7 @@ class S3Listing:
         self._objects.close()
         self._client.close()
 
-    def _next(self) -> _Claim | None:
+    def _next(self) -> Claim | None:
         """Return an object to hand out."""
         now = self._clock()
         for claim in self._returned:
@@ -212,7 +173,7 @@ class S3Listing:
             if stored.key not in self._begun:
                 self._begun[stored.key] = self._prefetch.begin(stored)
         stored = self._page.popleft()
-        claim = _Claim(stored, fetch=self._begun.pop(stored.key))
+        claim = Claim(stored, fetch=self._begun.pop(stored.key))
         self._held[stored.key] = claim
         return claim
 
@@ -260,8 +221,7 @@ class S3Listing:
             self._course.begin()
             self.skipped.clear()
             self._ended = self._incomplete = False
-            # What this run has settled in earlier passes was not read before it.
-            self._done = Progress(before=-self._read.objects, bytes_before=-self._read.bytes)
+            self._tally.begin()
             self._versioned = True  # ask again in each pass
             self._after = self._scope.start_after
         if len(self._page) < AHEAD:
@@ -299,14 +259,14 @@ class S3Listing:
             if known.get(stored.key) != stored.etag and mark not in packed.of(place)
         ]
         self._course.listed([(stored, mark) for stored, mark, _ in wanted])
-        self._done = listed(self._done, [stored for stored, *_ in wanted], new)
+        self._tally.listed([stored for stored, *_ in wanted], new, last=page.last is None)
         self._page.extend(stored for stored in new if stored.key not in self._held)
         self._after = page.last and (self._course.beyond(page.last) or page.last)
         if page.last is None:
             self._passes += 1
             self._next_pass = self._clock() + self._scope.poll_seconds
 
-    def _hand_out(self, claim: _Claim) -> Payload:
+    def _hand_out(self, claim: Claim) -> Payload:
         claim.failed = False
         fetch = claim.fetch = claim.fetch or self._prefetch.begin(claim.stored)
         # What is wrong is told where the object is read.
@@ -328,17 +288,17 @@ class S3Listing:
             self._versioned = stored.version is not None
         return self._objects.identified(stored, notice)
 
-    def _chunks(self, claim: _Claim, fetch: Fetch) -> Iterator[bytes]:
+    def _chunks(self, claim: Claim, fetch: Fetch) -> Iterator[bytes]:
         try:
             yield from self._prefetch.read(fetch)
         except SourceError:
             claim.failed = True
             raise
 
-    def _take(self, receipt: Receipt) -> _Claim | None:
+    def _take(self, receipt: Receipt) -> Claim | None:
         """Return the claim of a receipt that is in flight, and end it."""
         claim = receipt.token
-        if not isinstance(claim, _Claim) or claim.sequence != receipt.sequence:
+        if not isinstance(claim, Claim) or claim.sequence != receipt.sequence:
             return None
         claim.sequence = 0
         if claim.fetch is not None:

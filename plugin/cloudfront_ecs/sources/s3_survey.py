@@ -18,34 +18,11 @@ from cloudfront_ecs.sources.s3_errors import s3_error
 from cloudfront_ecs.sources.s3_objects import StoredObject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from cloudfront_ecs.sources.s3_courses import Course, Scope
 
 log = logging.getLogger(__name__)
-
-
-def settled(progress: Progress, stored: StoredObject) -> Progress:
-    """Return *progress* with one more object settled."""
-    size = progress.bytes + (stored.size or 0)
-    return replace(progress, objects=progress.objects + 1, bytes=size)
-
-
-def listed(
-    progress: Progress, objects: Sequence[StoredObject], new: Sequence[StoredObject]
-) -> Progress:
-    """Return *progress* with *objects* listed, all of which are settled but the *new* ones."""
-    known = len(objects) - len(new)
-    size, unread = (sum(stored.size or 0 for stored in part) for part in (objects, new))
-    return replace(
-        progress,
-        objects=progress.objects + known,
-        bytes=progress.bytes + size - unread,
-        all_objects=progress.all_objects + len(objects),
-        all_bytes=progress.all_bytes + size,
-        before=progress.before + known,
-        bytes_before=progress.bytes_before + size - unread,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,3 +140,61 @@ class Survey:
             self._found = replace(self._found, counted=True)
         except CloudFrontEcsError as error:
             log.info("%s (how much there is remains unknown)", error)
+
+
+class Tally:
+    """How much of what a pass goes through is settled, and what was before this run."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._done = Progress()
+        self._read = 0
+        self._bytes_read = 0
+        self._survey: Survey | None = None
+
+    def begin(self) -> None:
+        """Begin a pass; what this run has read in earlier ones was not read before it."""
+        self._done = Progress(before=-self._read, bytes_before=-self._bytes_read)
+
+    def settled(self, stored: StoredObject) -> None:
+        """Count one more object as settled."""
+        size = stored.size or 0
+        self._read += 1
+        self._bytes_read += size
+        done = self._done
+        self._done = replace(done, objects=done.objects + 1, bytes=done.bytes + size)
+
+    def listed(
+        self, objects: Sequence[StoredObject], new: Sequence[StoredObject], *, last: bool
+    ) -> None:
+        """Count a page of *objects*, all of which are settled but the *new* ones."""
+        known = len(objects) - len(new)
+        size, unread = (sum(stored.size or 0 for stored in part) for part in (objects, new))
+        done = self._done
+        self._done = Progress(
+            objects=done.objects + known,
+            bytes=done.bytes + size - unread,
+            all_objects=done.all_objects + len(objects),
+            all_bytes=done.all_bytes + size,
+            before=done.before + known,
+            bytes_before=done.bytes_before + size - unread,
+            counted=last,
+        )
+
+    def progress(self, survey: Callable[[], Survey], *, counting: bool) -> Progress:
+        """Return how far the reading is; from any thread.
+
+        Args:
+            survey: Begins to count what there is.
+            counting: It is of use: the listing itself does not know yet.
+        """
+        done = self._done
+        done = replace(done, before=max(0, done.before), bytes_before=max(0, done.bytes_before))
+        if self._survey is None and counting:
+            self._survey = survey()
+        return done if self._survey is None or done.counted else self._survey.compared(done)
+
+    def close(self) -> None:
+        """Count no further."""
+        if self._survey is not None:
+            self._survey.close()
