@@ -44,6 +44,41 @@ def test_what_was_saved_is_loaded(tmp_path: Path, state: bool) -> None:  # noqa:
     assert unknown is None
 
 
+@pytest.mark.parametrize("state", [True, False], ids=["file", "memory"])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        pytest.param(Checkpoint("10"), Checkpoint("9"), id="as-numbers"),
+        pytest.param(Checkpoint("1" * 56), Checkpoint("9" * 55), id="long-numbers"),
+        pytest.param(Checkpoint("1"), Checkpoint("@1700000000.000"), id="to-a-time"),
+        pytest.param(Checkpoint("1", finished=True), Checkpoint("2"), id="behind-the-end"),
+    ],
+)
+def test_a_checkpoint_never_moves_back(
+    tmp_path: Path,
+    state: bool,  # noqa: FBT001
+    old: Checkpoint,
+    new: Checkpoint,
+) -> None:
+    context = AdapterContext("edge", tmp_path if state else None)
+    with closing(open_checkpoints(context)) as store:
+        store.save({"a": old})
+        with pytest.raises(StateError, match=f"checkpoint {old.position} must not go back"):
+            store.save({"b": Checkpoint("1"), "a": new})
+
+        assert store.load("a") == old
+        assert store.load("b") is None
+
+
+def test_adding_leaves_what_is_there(tmp_path: Path) -> None:
+    with closing(open_checkpoints(AdapterContext("edge", tmp_path))) as store:
+        store.save({"a": Checkpoint("5")})
+        store.add({"a": Checkpoint("trim_horizon"), "b": Checkpoint("trim_horizon")})
+
+        assert store.load("a") == Checkpoint("5")
+        assert store.load("b") == Checkpoint("trim_horizon")
+
+
 def test_a_reopened_file_has_the_newest_checkpoint(path: Path) -> None:
     with closing(SqliteCheckpoints(path)) as store:
         store.save({"a": Checkpoint("1")})
