@@ -134,6 +134,52 @@ def test_an_idle_shard_is_asked_seldom() -> None:
     assert 5 <= stream.calls <= 8
 
 
+def gathering(stream: ScriptedStream, **pace: Any) -> KinesisSource:
+    known = KinesisOptions(stream="edge", limit=2)
+    return KinesisSource(known, stream, MemoryCheckpoints(), Pace(interval=0.02, **pace))  # type: ignore[arg-type]
+
+
+def test_a_shard_that_brings_little_at_the_tip_is_asked_seldom() -> None:
+    stream = ScriptedStream()
+    stream.add("a")
+    with closing(gathering(stream, idle=0.25, gather=0.25)) as source:
+        began = time.monotonic()
+        while time.monotonic() - began < 1:
+            if len(stream.held["a"]) <= stream.calls:
+                stream.held["a"].append(Message(b"x\n", str(8 + len(stream.held["a"])), NOW))
+            source.poll(0.01)
+
+    assert stream.calls <= 6
+
+
+def test_small_pages_behind_the_tip_become_one_payload() -> None:
+    stream = ScriptedStream()
+    stream.add("a", 13)
+    with closing(gathering(stream, few=6, gather=5)) as source:
+        first, second = some(source), some(source)
+        began = time.monotonic()
+        last = some(source)
+        waited = time.monotonic() - began
+
+    assert [len(numbers(payload)) for payload in (first, second, last)] == [6, 6, 1]
+    assert waited < 1  # nothing more is to come soon
+
+
+def test_what_was_gathered_settles_and_goes_back_as_one() -> None:
+    stream = ScriptedStream()
+    stream.add("a", 13)
+    with closing(gathering(stream, few=6, gather=5)) as source:
+        first, second = some(source), some(source)
+        source.release(second.receipt)
+        source.settle(first.receipt)
+        again = some(source)
+        source.settle(again.receipt)
+        rest_of_it = some(source)
+
+    assert numbers(again) == numbers(second)
+    assert numbers(rest_of_it) == [20]
+
+
 def test_a_merged_shard_waits_for_both_parents() -> None:
     stream, store = ScriptedStream(), MemoryCheckpoints()
     stream.add("child", 2, "left", "right")

@@ -55,7 +55,7 @@ class Gathering:
         return min((held.until for held in self._held.values()), default=float("inf"))
 
     def add(self, reader: ShardReader, sequence: int, page: Page, now: float) -> None:
-        """Take a page that was just read; it waits if the next one comes in time."""
+        """Take a page that was just read; it waits if the next one is soon to come."""
         held = self._held.get(reader.shard.id)
         if held is None or held.reader is not reader or held.ticket != reader.ticket:
             held = Gathered(reader, reader.ticket, now + self._seconds)
@@ -63,7 +63,8 @@ class Gathering:
         held.messages += page.messages
         held.sequences.append(sequence)
         held.size += page.size
-        more_to_come = not reader.ended and (reader.busy or reader.due < held.until)
+        # By polling, a small page at the tip has waited before it was asked for.
+        more_to_come = not reader.ended and (reader.busy or page.behind > 0)
         if len(held.messages) >= self._records or held.size >= MOST_BYTES or not more_to_come:
             held.until = now
 
