@@ -80,6 +80,17 @@ class PassingOver(Protocol):
     skipped: Counter[str]
 
 
+@runtime_checkable
+class Skipping(Protocol):
+    """A source that meets what asks for nothing, such as test messages, and counts it; optional."""
+
+    def skipped_by_reason(self) -> Mapping[str, int]:
+        """Return how often something was passed over, by a few fixed reasons.
+
+        Called from other threads at any moment, also after ``close``.
+        """
+
+
 class Decoder(Protocol):
     """Splits the bytes of payloads into records."""
 

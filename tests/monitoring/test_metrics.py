@@ -216,12 +216,15 @@ def test_the_last_settlement_and_its_newest_document_are_told(world: World) -> N
 
 @dataclass(slots=True)
 class Shards(ListSource):
-    """A source that can tell how far behind it is."""
+    """A source that can tell how far behind it is, and what it passes over."""
 
     behind: dict[str, float] = field(default_factory=dict)
 
     def lag(self) -> Mapping[str, float]:
         return self.behind
+
+    def skipped_by_reason(self) -> Mapping[str, int]:
+        return {"no_event": 3}
 
 
 def test_the_lag_of_each_partition_is_told(world: World) -> None:
@@ -238,6 +241,14 @@ def test_a_source_that_cannot_tell_its_lag_has_no_series(world: World) -> None:
     metrics = watched(world.pipeline(world.source(), {"memory": world.sink()}))
 
     assert list(scrape(metrics).labels("source_lag_seconds")) == []
+
+
+def test_what_a_source_passes_over_is_told(world: World) -> None:
+    metrics = watched(world.pipeline(Shards([]), {"memory": world.sink()}))
+
+    found = scrape(metrics)
+
+    assert found.get("source_skipped_total", source="edge", reason="no_event") == 3
 
 
 def test_partitions_beyond_a_bound_share_one_series(world: World) -> None:

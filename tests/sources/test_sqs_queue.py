@@ -329,6 +329,20 @@ def test_messages_that_ask_for_nothing_are_deleted(world: World) -> None:
     assert (world.visible(), world.hidden()) == (0, 0)
 
 
+def test_what_asks_for_nothing_is_counted_once(world: World) -> None:
+    world.put(KEY)
+    world.send({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"})
+    removed = record(world.bucket, KEY) | {"eventName": "ObjectRemoved:Delete"}
+    for _ in range(2):
+        world.send({"Records": [removed, record(world.bucket, KEY, eTag="e", sequencer="0A")]})
+    source: Any = world.source()
+    source._objects.read = lambda *_: (piece for piece in [b"x"])
+
+    assert len(list(read_all(source))) == 1
+
+    assert source.skipped_by_reason() == {"no_event": 1, "other_event": 2, "repeated": 1}
+
+
 def test_a_bucket_that_is_not_allowed_is_foreign(world: World) -> None:
     stored = world.put(KEY)
     body = {"Records": [record("other", "a"), record(world.bucket, KEY)]}
@@ -465,6 +479,9 @@ def test_a_queue_that_is_not_there_is_an_error(world: World) -> None:
 
     with pytest.raises(SourceError, match="NonExistentQueue"):
         source.poll(5.0)
+    for _ in range(3):  # also while the next receive is under way
+        with pytest.raises(SourceError, match="NonExistentQueue"):
+            source.poll(0.0)
 
 
 def test_a_delete_that_fails_is_made_up_for(world: World) -> None:
@@ -549,7 +566,7 @@ def test_a_worker_takes_no_more_large_objects_than_it_will_soon_read(world: Worl
         world.put(key(number))
         world.send({"Records": [record(world.bucket, key(number), size=large)]})
     source: Any = world.source(prefetch_bytes=2 * large)
-    source._mean_size = large
+    source._appetite._mean = large
 
     next_payload(source)
     source.poll(0.2)

@@ -21,7 +21,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from cloudfront_ecs.adapters import Lagging
+from cloudfront_ecs.adapters import Lagging, Skipping
 from cloudfront_ecs.delivery.health import CHECKPOINTS, LETTERS, PAYLOADS, SOURCE, sink_part
 from cloudfront_ecs.hookspecs import hookimpl
 from cloudfront_ecs.monitoring.endpoint import Answer
@@ -99,6 +99,11 @@ METRICS = (
         "records_filtered_total", "counter", ("pipeline",),
         "Records dropped because the configuration says so, or because they are none of "
         "CloudFront's.",
+    ),
+    Metric(
+        "source_skipped_total", "counter", ("source", "reason"),
+        "What the source passed over since it asked for nothing: `no_event` (test messages), "
+        "`other_event`, `no_log`, `repeated` and `superseded` notices.",
     ),
     Metric(
         "source_lag_seconds", "gauge", ("source", "partition"),
@@ -183,6 +188,9 @@ class RunCollector(Collector):
             if isinstance(pipeline.parts.source, Lagging):
                 for partition, seconds in _bounded(pipeline.parts.source.lag(), max).items():
                     yield "source_lag_seconds", (source, partition), seconds
+            if isinstance(pipeline.parts.source, Skipping):
+                for reason, count in pipeline.parts.source.skipped_by_reason().items():
+                    yield "source_skipped_total", (source, reason), count
             if name in self._settlements.last:
                 ended, newest = self._settlements.last[name]
                 yield "last_settled_timestamp_seconds", (name,), ended

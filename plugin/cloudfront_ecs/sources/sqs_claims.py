@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from cloudfront_ecs.errors import PayloadError
 from cloudfront_ecs.sources.s3_newest import Write
 from cloudfront_ecs.sources.s3_notices import read_notice
-from cloudfront_ecs.sources.s3_prefetch import WINDOW
+from cloudfront_ecs.sources.s3_prefetch import THREADS, WINDOW
+from cloudfront_ecs.sources.sqs_calls import AT_ONCE
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from cloudfront_ecs.sources.s3_objects import StoredObject
     from cloudfront_ecs.sources.s3_prefetch import Fetch
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 MOST_DOUBLINGS = 6
 """Pauses between two readings double this often at most, to about a minute."""
+
+AHEAD = 2 * THREADS
+"""With this many objects waiting to be asked for, nothing more is received."""
 
 _REMEMBERED = 10_000
 
@@ -138,6 +142,31 @@ class Remembered:
         self._parts[unpacked.message.id] = (
             frozenset(unpacked.settled) if unpacked.released else None
         )
+
+
+class Appetite:
+    """How many messages are worth asking for: no more than is soon read, others wait too."""
+
+    def __init__(self, rules: Rules) -> None:
+        """Know nothing of the sizes of objects yet."""
+        self._rules = rules
+        self._mean = 0.0
+
+    def learn(self, claim: Claim) -> None:
+        """Take note of the size of an object."""
+        if claim.size is not None:
+            self._mean += (claim.size - self._mean) / 8
+
+    def messages(self, held: int, waiting: Sequence[Claim]) -> int:
+        """Return how many messages to ask for, with so many held and these objects unread."""
+        rules = self._rules
+        room = min(rules.concurrency - held, AHEAD - len(waiting), AT_ONCE)
+        left = rules.prefetch_bytes - sum(
+            self._mean if claim.size is None else claim.size for claim in waiting
+        )
+        if room <= 0 or left <= 0:
+            return 0
+        return max(1, min(room, int(left / max(1.0, self._mean))))
 
 
 def claims_of(unpacked: Unpacked, rules: Rules, skipped: Counter[str]) -> Iterator[Claim]:

@@ -29,10 +29,9 @@ from cloudfront_ecs.errors import PayloadError, SourceError
 from cloudfront_ecs.failpoints import reach
 from cloudfront_ecs.sources.background import Background
 from cloudfront_ecs.sources.s3_newest import Newest
-from cloudfront_ecs.sources.s3_prefetch import THREADS, Prefetch
+from cloudfront_ecs.sources.s3_prefetch import Prefetch
 from cloudfront_ecs.sources.sqs_attributes import count_messages
-from cloudfront_ecs.sources.sqs_calls import AT_ONCE
-from cloudfront_ecs.sources.sqs_claims import Claim, Remembered, Unpacked, claims_of
+from cloudfront_ecs.sources.sqs_claims import Appetite, Claim, Remembered, Unpacked, claims_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -45,9 +44,6 @@ log = logging.getLogger(__name__)
 
 PATIENCE = 3.0
 """Seconds beyond its long poll for which the end of a receive is waited for."""
-
-AHEAD = 2 * THREADS
-"""With this many objects waiting to be asked for, nothing more is received."""
 
 
 class SqsQueue:
@@ -76,11 +72,11 @@ class SqsQueue:
         self._receiving = Background[str](1, "sqs-receive", self._woken.set)
         self._prefetch = Prefetch(objects, most=rules.prefetch_bytes, notify=self._woken.set)
         self._newest = Newest(clock)
+        self._appetite = Appetite(rules)
         self._waiting: list[Claim] = []
         self._open: dict[str, Unpacked] = {}  # by message id
         self._remembered = Remembered()
         self._sequence = 0
-        self._mean_size = 0.0
         self._heard = False
         self._empty_answers = 0
         self._next_count = clock()
@@ -146,6 +142,10 @@ class SqsQueue:
             return {"queue": max(0.0, time.time() - oldest)}
         return {"queue": 0.0} if self._heard else {}
 
+    def skipped_by_reason(self) -> Mapping[str, int]:
+        """Return how often something asked for nothing."""
+        return dict.copy(self.skipped)
+
     def close(self) -> None:
         """Give back every message that is not settled.  Safe to call twice.
 
@@ -176,22 +176,10 @@ class SqsQueue:
                 self._empty_answers = 0
             for message in answer.result or ():
                 self._unpack(message)
-        most = self._wanted()
+        most = self._appetite.messages(self._messages.held, self._waiting)
         if most > 0 and self._noted is None and not self._receiving.full:
             call = partial(self._messages.receive, self._rules.wait_seconds, most)
             self._receiving.submit("receive", call)
-
-    def _wanted(self) -> int:
-        """Return how many messages to ask for: no more than is soon read, others wait too."""
-        rules = self._rules
-        room = min(rules.concurrency - self._messages.held, AHEAD - len(self._waiting), AT_ONCE)
-        ahead = sum(self._size_of(claim) for claim in self._waiting)
-        if room <= 0 or ahead >= rules.prefetch_bytes:
-            return 0
-        return max(1, min(room, int((rules.prefetch_bytes - ahead) / max(1.0, self._mean_size))))
-
-    def _size_of(self, claim: Claim) -> float:
-        return self._mean_size if claim.size is None else claim.size
 
     def _unpack(self, message: QueueMessage) -> None:
         """Turn a message into parts; end it at once if there is nothing to do."""
@@ -212,8 +200,7 @@ class SqsQueue:
             if claim.part not in unpacked.settled and claim.part not in unpacked.claims:
                 unpacked.claims[claim.part] = claim
                 self._waiting.append(claim)
-                if claim.size is not None:
-                    self._mean_size += (claim.size - self._mean_size) / 8
+                self._appetite.learn(claim)
         if not unpacked.claims:
             self._close_message(unpacked)
 
