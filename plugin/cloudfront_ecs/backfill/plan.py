@@ -7,6 +7,7 @@ was interrupted, and no other one is disturbed.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import IO, TYPE_CHECKING, Any
@@ -92,7 +93,10 @@ class Plan:
         """Write down how many processes share the range, which then stays so."""
         path = self.folder / _MANIFEST
         partial = path.with_name(f"{_MANIFEST}.partial")
-        partial.write_text(json.dumps({**self._about(), "processes": processes}, indent=1))
+        with partial.open("w", encoding="utf-8") as file:
+            json.dump({**self._about(), "processes": processes}, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
         partial.rename(path)
         sync_folder(self.folder)
 
