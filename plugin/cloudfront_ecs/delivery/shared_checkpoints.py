@@ -121,7 +121,7 @@ class SharedCheckpoints:
             for partition, checkpoint in checkpoints.items():
                 if known.get(partition) == checkpoint:  # asked again, and stored by now
                     self._unstored.pop(partition, None)
-                elif self._unstored.get(partition) != checkpoint:
+                else:  # also once more: the order may have fallen between two terms
                     self._unstored[partition] = self._orders.saved[partition] = checkpoint
                     if checkpoint.finished:
                         self._wake.set()
