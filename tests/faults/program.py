@@ -82,6 +82,7 @@ batch = {{ documents = {BATCH}, seconds = 0.2 }}
             yield process
         finally:
             process.kill()
+            process.forget()
 
     def finish(self) -> Ended:
         """Run until the source is drained."""
@@ -164,6 +165,10 @@ class Process:
         if self.alive():
             self._running.process.kill()
             self._running.process.wait()
+
+    def forget(self) -> None:
+        """Close the files with what it said."""
+        self._running.close()
 
     def said(self) -> str:
         """Return what it has said so far."""

@@ -142,7 +142,7 @@ class Answers:
         if isinstance(answer, str):
             answer, status = {"__type": answer, "message": "scripted"}, 400
         headers = {"content-type": "application/x-amz-json-1.1"}
-        return AWSResponse(request.url, status, headers, _Raw(json.dumps(answer).encode()))
+        return AWSResponse(request.url, status, headers, Raw(json.dumps(answer).encode()))
 
     def most_in_a_second(self) -> int:
         """Return the most calls that fell into one second."""
@@ -152,7 +152,9 @@ class Answers:
         )
 
 
-class _Raw(io.BytesIO):
+class Raw(io.BytesIO):
+    """The body of an answer that no server gave."""
+
     def stream(self, **_: Any) -> Iterator[bytes]:
         yield self.getvalue()
 

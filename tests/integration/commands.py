@@ -84,6 +84,11 @@ class Running:
             file.close()
         return Ended(self.process.returncode, *texts)
 
+    def close(self) -> None:
+        """Close the files.  Safe to call twice, and after ``wait``."""
+        self._out.close()
+        self._err.close()
+
     def said(self) -> str:
         """Return what it has written to standard error so far."""
         return os.pread(self._err.fileno(), 1_000_000, 0).decode()

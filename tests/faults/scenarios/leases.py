@@ -5,17 +5,24 @@ from __future__ import annotations
 import os
 import signal
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from botocore.awsrequest import AWSResponse
+
+from cloudfront_ecs.delivery.shared_checkpoints import PATIENCE
 from faults.catalogue import fault
+from faults.judge import Verdict, judge_documents
+from faults.producer import RecordProducer
 from faults.program import Program
 from faults.record_route import RecordRoute
-from faults.shared_route import SharedRoute
+from faults.shared_route import WRITE, SharedRoute
+from faults.stream_runs import Raw, StreamRun, made_stream
 from integration.commands import eventually, run
 from servers.process import free_port
 from sinks.scripted_bulk import scripted_bulk
 
 if TYPE_CHECKING:
+    from cloudfront_ecs.delivery.dynamodb_table import DynamoDbTable
     from faults.lab import Lab
 
 LEASE = 3.0
@@ -167,6 +174,76 @@ def table_hangs(lab: Lab) -> str:
             process.stopped(27)
         whole = program.judged()
     return f"let go, and well {well:.1f} s after it answered again; {whole}"
+
+
+@fault(
+    "R8",
+    "the table of leases is throttled",
+    made="every write is answered with throttling for two leases, in the midst of a run",
+    seen="no checkpoint moves meanwhile; the shards are taken again; nothing lost",
+)
+def table_throttled(lab: Lab) -> str:
+    name = lab.unique("throttled")
+    producer = RecordProducer(made_stream(lab.kinesalite, name, 2), name, 83)
+    producer.issue(1500)
+    options = {"kind": "dynamodb", "table": name, "endpoint_url": lab.moto.endpoint}
+    options |= {"create": True, "lease_seconds": LEASE, "write_seconds": WRITE}
+    lab.moto.client("dynamodb").list_tables()
+    run = StreamRun(
+        lab.kinesalite,
+        lab.folder,
+        name,
+        limit=50,
+        gather_records=50,
+        **{f"checkpoints.{key}": value for key, value in options.items()},
+    )
+    table: DynamoDbTable = run.source._store._table  # type: ignore[attr-defined]
+    throttle = Throttle(table)
+    seen: list[dict[str, str]] = []
+
+    def look() -> None:
+        if not throttle.since and len(run.bodies()) > 50:
+            throttle.begin(2 * LEASE)
+        elif throttle.on:
+            seen.append({lease.partition: lease.checkpoint.position for lease in table.all()})
+
+    with run.watched(0.1, look):
+        run.drain()
+    verdict = Verdict(issued=1500)
+    found = judge_documents(verdict, producer.lines.oracle, "file", run.bodies())
+    assert not verdict.misses, "\n".join(verdict.misses)
+    assert throttle.answered > PATIENCE, "hardly anything was throttled"
+    # A write that was under way when it began may still have come through.
+    assert all(positions == seen[-1] for positions in seen[1:]), "a checkpoint moved meanwhile"
+    again = sum(found.values()) - len(found)
+    return f"{throttle.answered} writes throttled, {len(found)} lines, {again} read again"
+
+
+class Throttle:
+    """Answers writes to a table with throttling, for a while."""
+
+    def __init__(self, table: DynamoDbTable) -> None:
+        self.since = self._until = 0.0
+        self.answered = 0
+        table.client.meta.events.register_first("before-send.dynamodb.UpdateItem", self._answer)
+
+    @property
+    def on(self) -> bool:
+        """Whether writes are throttled now."""
+        return time.monotonic() < self._until
+
+    def begin(self, seconds: float) -> None:
+        """Throttle from now on."""
+        self.since = time.monotonic()
+        self._until = self.since + seconds
+
+    def _answer(self, request: Any, **_: Any) -> AWSResponse | None:
+        if not self.on:
+            return None
+        self.answered += 1
+        body = b'{"__type":"ProvisionedThroughputExceededException","message":"scripted"}'
+        headers = {"content-type": "application/x-amz-json-1.0"}
+        return AWSResponse(request.url, 400, headers, Raw(body))
 
 
 def _positions(route: SharedRoute) -> dict[str, str]:
