@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _ID = re.compile(rb"SERIAL-(\d{9})-")
+_QUIET = 10
+"""Looks without anything new after which nothing more is on its way, a fifth of a second."""
 
 
 class Arrivals:
@@ -46,5 +48,7 @@ class Arrivals:
     def settle(self, patience: float = 5.0) -> None:
         """Wait until the receiver has reported all that killed processes sent."""
         deadline = time.monotonic() + patience
-        while self.look() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        quiet = 0
+        while quiet < _QUIET and time.monotonic() < deadline:
+            quiet = 0 if self.look() else quiet + 1
+            time.sleep(0.02)

@@ -205,7 +205,7 @@ class Torment:
         reached = self._await_end(_PATIENCE)
         if reached:
             self._note(place, began, taken, resumed)
-        elif self._worker.code not in (None, 0):
+        elif self._worker.code not in (None, 0, -signal.SIGTERM):  # asked before it listened
             self._ended_by_itself()
         self._worker.kill()
         return reached
