@@ -223,6 +223,9 @@ class Shards(ListSource):
     def lag(self) -> Mapping[str, float]:
         return self.behind
 
+    def missed(self) -> int:
+        return 2
+
     def skipped_by_reason(self) -> Mapping[str, int]:
         return {"no_event": 3}
 
@@ -249,6 +252,12 @@ def test_what_a_source_passes_over_is_told(world: World) -> None:
     found = scrape(metrics)
 
     assert found.get("source_skipped_total", source="edge", reason="no_event") == 3
+
+
+def test_what_left_the_source_unread_is_counted(world: World) -> None:
+    metrics = watched(world.pipeline(Shards([]), {"memory": world.sink()}))
+
+    assert scrape(metrics).get("source_gaps_total", source="edge") == 2
 
 
 def test_partitions_beyond_a_bound_share_one_series(world: World) -> None:
