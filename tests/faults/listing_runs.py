@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from cloudfront_ecs.config import load
@@ -43,6 +44,7 @@ class Listed:
         self.folder = lab.folder / lab.unique("run")
         self.out = self.folder / "out.ndjson"
         self.issued: list[str] = []
+        self._unused = iter(standard_lines(2000, seed=1000))
         self.listings = 0
         self.config = config(
             self.folder,
@@ -71,7 +73,7 @@ class Listed:
         """Store a file of *hour*, counted from DAY; return its key."""
         stamp = datetime.fromtimestamp(DAY + 3600 * hour, UTC).strftime("%Y-%m-%d-%H")
         key = f"cdn/{distribution}.{stamp}.{number:08x}.gz"
-        lines = standard_lines(LINES, seed=1000 + len(self.issued))
+        lines = list(islice(self._unused, LINES))
         self.s3.put_object(Bucket=self.bucket, Key=key, Body=standard_file(lines, level=1))
         self.issued += [request_id(line) for line in lines]
         return key
