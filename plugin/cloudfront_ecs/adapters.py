@@ -91,6 +91,17 @@ class Skipping(Protocol):
         """
 
 
+@runtime_checkable
+class Missing(Protocol):
+    """A source that may find that data left before it was read, and counts it; optional."""
+
+    def missed(self) -> int:
+        """Return how many gaps were found.
+
+        Called from other threads at any moment, also after ``close``.
+        """
+
+
 class Decoder(Protocol):
     """Splits the bytes of payloads into records."""
 

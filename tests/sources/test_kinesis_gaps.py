@@ -6,6 +6,7 @@ from contextlib import closing
 
 import pytest
 
+from cloudfront_ecs.adapters import Missing
 from cloudfront_ecs.delivery.checkpoints import Checkpoint, MemoryCheckpoints
 from cloudfront_ecs.errors import SourceError
 from cloudfront_ecs.sources.kinesis_shards import Gap
@@ -26,6 +27,8 @@ def test_a_trimmed_checkpoint_is_one_gap_from_the_last_record_to_the_next(shape:
         some(source)
 
         assert source.gaps == [Gap("kinesis://edge/a", NOW - 90_000, NOW - 92)]
+        assert isinstance(source, Missing)
+        assert source.missed() == 1
 
 
 def test_a_parent_that_expired_unread_is_one_gap_for_ever() -> None:

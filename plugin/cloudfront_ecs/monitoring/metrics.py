@@ -21,7 +21,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from cloudfront_ecs.adapters import Lagging, Skipping
+from cloudfront_ecs.adapters import Lagging, Missing, Skipping
 from cloudfront_ecs.delivery.health import CHECKPOINTS, LETTERS, PAYLOADS, SOURCE, sink_part
 from cloudfront_ecs.hookspecs import hookimpl
 from cloudfront_ecs.monitoring.endpoint import Answer
@@ -106,6 +106,10 @@ METRICS = (
         "`other_event`, `no_log`, `repeated` and `superseded` notices.",
     ),
     Metric(
+        "source_gaps_total", "counter", ("source",),
+        "How often data had left the source before it was read; the log tells from when to when.",
+    ),
+    Metric(
         "source_lag_seconds", "gauge", ("source", "partition"),
         "How far the reading is behind the newest data, where the source can tell.",
     ),
@@ -188,6 +192,8 @@ class RunCollector(Collector):
             if isinstance(pipeline.parts.source, Lagging):
                 for partition, seconds in _bounded(pipeline.parts.source.lag(), max).items():
                     yield "source_lag_seconds", (source, partition), seconds
+            if isinstance(pipeline.parts.source, Missing):
+                yield "source_gaps_total", (source,), pipeline.parts.source.missed()
             if isinstance(pipeline.parts.source, Skipping):
                 for reason, count in pipeline.parts.source.skipped_by_reason().items():
                     yield "source_skipped_total", (source, reason), count

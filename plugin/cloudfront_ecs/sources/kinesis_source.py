@@ -82,6 +82,10 @@ class KinesisSource:
         known = [reader for reader in tuple(self._readers.values()) if reader.seen]
         return {reader.shard.id: reader.lag(now) for reader in known}
 
+    def missed(self) -> int:
+        """Return how many gaps were found, as ``Missing`` wants it."""
+        return len(self.gaps)
+
     def poll(self, timeout: float) -> Payload | None:
         """Return Kinesis records of one shard, or None when *timeout* seconds pass."""
         deadline = time.monotonic() + timeout
