@@ -101,7 +101,7 @@ batch = {{ documents = 200, seconds = 0.1 }}
 
     def start(self) -> threading.Thread:
         """Run beside the caller, who joins the thread."""
-        thread = threading.Thread(target=self.pipeline.run, name="queue-run")
+        thread = threading.Thread(target=self.pipeline.run, name="queue-run", daemon=True)
         thread.start()
         return thread
 

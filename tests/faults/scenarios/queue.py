@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from faults.lab import Lab
 
 VISIBILITY = 1
+PATIENCE = 30
 
 
 def _noticed(lab: Lab, number: int) -> Files:
@@ -65,14 +67,15 @@ def visibility_is_lost(lab: Lab) -> str:
     second = QueueRun(files, lab.folder / "b", visibility_timeout=30)
     source = first.open()
     answer(source._messages.calls._client, "ChangeMessageVisibilityBatch", _not_ours)
-    first.before_each_object(lambda: time.sleep(1.5))
+    gate = threading.Event()
+    first.before_each_object(lambda: gate.wait(PATIENCE))
     one = first.start()
-    while files.visible():
+    while not source._open:
         time.sleep(0.02)
     second.open()
-    other = second.start()
+    second.drain()
+    gate.set()
     one.join()
-    other.join()
     lines, again = judged(files.lines, [first, second])
     assert second.bodies(), "the second worker got nothing: no message was lost"
     assert_empty(files)
@@ -98,7 +101,8 @@ def message_with_two_workers(lab: Lab) -> str:
     first = QueueRun(files, lab.folder / "a")
     second = QueueRun(files, lab.folder / "b")
     source = first.open()
-    first.before_each_object(lambda: time.sleep(0.3))
+    gate = threading.Event()
+    first.before_each_object(lambda: gate.wait(PATIENCE))
     one = first.start()
     while files.visible() or not source._messages.held:
         time.sleep(0.02)
@@ -107,9 +111,9 @@ def message_with_two_workers(lab: Lab) -> str:
             QueueUrl=files.queue_url, ReceiptHandle=handle, VisibilityTimeout=0
         )
     second.open()
-    other = second.start()
+    second.drain()
+    gate.set()
     one.join()
-    other.join()
     lines, again = judged(files.lines, [first, second])
     assert again, "no line was read by both workers"
     assert_empty(files)
