@@ -111,6 +111,7 @@ _STORES: tuple[tuple[str, Callable[[Path], None], Callable[[Path], set[object]],
     "a start with a store that cannot be trusted",
     made="checkpoints of noughts, cut, or of a newer format; a line that is no dead letter",
     seen="exit 1 with one clear line, nothing read; the file as it was; the line is kept",
+    brief=False,
 )
 def refused_start(lab: Lab) -> str:
     route = RecordRoute(lab.kinesalite, lab.unique("damaged"), 51)
