@@ -200,6 +200,18 @@ class Leases:
                 return True
         return False
 
+    def next_expiry(self) -> float:
+        """Return when another worker's lease may be taken, on our clock; infinity without one."""
+        others = [self.seen[name] for name in self.offered if name in self.seen]
+        return min(
+            (
+                seen.since + self.seconds
+                for seen in others
+                if seen.lease.owner and seen.lease.partition not in self.held
+            ),
+            default=math.inf,
+        )
+
     def _seen(self, lease: Lease, now: float) -> Seen:
         holding = self.held.get(lease.partition)
         if holding is not None and lease.owner == self.owner:  # somebody may want it

@@ -227,8 +227,9 @@ class SharedCheckpoints:
         if changed or now >= self._look_due:
             self._leases.look()
             self._leases.balance()
-            hurry = 10 * RENEWALS if self._leases.awaits() else RENEWALS
-            self._look_due = now + self._leases.seconds / hurry
+            soon, later = (self._leases.seconds / n for n in (10 * RENEWALS, RENEWALS))
+            expiry = max(now + soon, self._leases.next_expiry())
+            self._look_due = now + soon if self._leases.awaits() else min(now + later, expiry)
 
     def _take_saved(self) -> None:
         with self._lock:
