@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from typing import TYPE_CHECKING, Any
@@ -82,7 +83,7 @@ def shared_and_killed(lab: Lab) -> str:
             two.stopped(27)
             assert not route.owners(), "leases were not given back at the end"
             stopped = time.monotonic() - stopping
-        whole = second.judged()
+        whole = _judged(first, second, route)
     assert took < 2 * LEASE + 5, f"handing over took {took:.1f} s with leases of {LEASE:g} s"
     figures = f"handed over {took:.1f} s after the kill, leases of {LEASE:g} s"
     return f"{figures}; stopped and given back in {stopped:.1f} s; {whole}"
@@ -119,7 +120,7 @@ def asleep(lab: Lab) -> str:
             two.until(lambda: not route.left(second.state), 60)
             one.stopped(27)
             two.stopped(27)
-        whole = second.judged()
+        whole = _judged(first, second, route)
     return f"woke after {2 * LEASE:g} s and let go; {whole}"
 
 
@@ -244,6 +245,19 @@ class Throttle:
         body = b'{"__type":"ProvisionedThroughputExceededException","message":"scripted"}'
         headers = {"content-type": "application/x-amz-json-1.0"}
         return AWSResponse(request.url, 400, headers, Raw(body))
+
+
+def _judged(first: Program, second: Program, route: SharedRoute) -> str:
+    """Finish the work, and judge what both workers delivered, their dead letters together."""
+    ended = second.finish()
+    assert ended.code in (0, 3), f"the last run ended with {ended.code}: {ended.err[-500:]}"
+    letters = second.state / "dead_letters"
+    letters.mkdir(exist_ok=True)
+    for path in (first.state / "dead_letters").glob("*.ndjson"):
+        shutil.copy(path, letters / f"first-{path.name}")
+    verdict = second.judge()
+    assert not verdict.misses, "\n".join(verdict.misses)
+    return f"{len(route.oracle.issued)} lines, none missing or twice visible"
 
 
 def _positions(route: SharedRoute) -> dict[str, str]:
