@@ -28,8 +28,8 @@ BLOCK_VARIABLE = "CLOUDFRONT_ECS_BLOCK_PLUGINS"
 
 BUILT_IN = (
     "cloudfront_ecs.sources.files",
-    "cloudfront_ecs.sources.aws_s3",
-    "cloudfront_ecs.sources.aws_kinesis",
+    "cloudfront_ecs.sources.s3.adapter",
+    "cloudfront_ecs.sources.kinesis.adapter",
     "cloudfront_ecs.decoders.auto",
     "cloudfront_ecs.decoders.standard",
     "cloudfront_ecs.decoders.realtime.decoder",

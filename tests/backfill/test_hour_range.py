@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudfront_ecs.backfill.hour_range import HourRange, RangeCourse, hour_of, told_hour
-from cloudfront_ecs.sources.s3_courses import Scope
-from cloudfront_ecs.sources.s3_survey import Pages
+from cloudfront_ecs.sources.s3.courses import Scope
+from cloudfront_ecs.sources.s3.survey import Pages
 from sources.scripted_bucket import ScriptedBucket
 
 DAY = hour_of("2026-01-15")

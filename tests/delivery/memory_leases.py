@@ -7,8 +7,8 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from cloudfront_ecs.delivery.checkpoints import Checkpoint, rank
-from cloudfront_ecs.delivery.lease_table import Lease, LeaseRefusedError
+from cloudfront_ecs.delivery.checkpoints.lease_table import Lease, LeaseRefusedError
+from cloudfront_ecs.delivery.checkpoints.store import Checkpoint, rank
 from cloudfront_ecs.errors import StateError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cloudfront_ecs.adapters import AdapterContext
-from cloudfront_ecs.delivery.checkpoints import (
+from cloudfront_ecs.delivery.checkpoints.store import (
     Checkpoint,
     MemoryCheckpoints,
     SqliteCheckpoints,
@@ -21,7 +21,7 @@ from cloudfront_ecs.errors import StateError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cloudfront_ecs.delivery.checkpoints import CheckpointStore
+    from cloudfront_ecs.delivery.checkpoints.store import CheckpointStore
 
 
 @pytest.fixture(name="path")
@@ -111,7 +111,7 @@ def test_closing_twice_is_safe(path: Path) -> None:
 _SAVE_AND_WAIT = """
 import sys, time
 from pathlib import Path
-from cloudfront_ecs.delivery.checkpoints import Checkpoint, SqliteCheckpoints
+from cloudfront_ecs.delivery.checkpoints.store import Checkpoint, SqliteCheckpoints
 store = SqliteCheckpoints(Path(sys.argv[1]))
 for number in range(200):
     store.save({"a": Checkpoint(str(number))})

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cloudfront_ecs.adapters import AdapterContext
-from cloudfront_ecs.delivery.checkpoints import Checkpoint, rank
-from cloudfront_ecs.delivery.dynamodb_checkpoints import DynamoDbOptions, check_shared, open_shared
-from cloudfront_ecs.delivery.dynamodb_table import DynamoDbTable
-from cloudfront_ecs.delivery.lease_table import LeaseRefusedError, LeaseTable
+from cloudfront_ecs.delivery.checkpoints.dynamodb import DynamoDbOptions, check_shared, open_shared
+from cloudfront_ecs.delivery.checkpoints.dynamodb_table import DynamoDbTable
+from cloudfront_ecs.delivery.checkpoints.lease_table import LeaseRefusedError, LeaseTable
+from cloudfront_ecs.delivery.checkpoints.store import Checkpoint, rank
 from cloudfront_ecs.errors import StateError
 from delivery.memory_leases import MemoryLeases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cloudfront_ecs.delivery.shared_checkpoints import SharedCheckpoints
+    from cloudfront_ecs.delivery.checkpoints.shared import SharedCheckpoints
     from servers.aws import MotoServer
 
 pytestmark = pytest.mark.integration

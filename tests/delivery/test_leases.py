@@ -12,9 +12,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from cloudfront_ecs.delivery.checkpoints import Checkpoint, moves_back
-from cloudfront_ecs.delivery.lease_table import VanishedError
-from cloudfront_ecs.delivery.leases import Leases
+from cloudfront_ecs.delivery.checkpoints.lease_table import VanishedError
+from cloudfront_ecs.delivery.checkpoints.leases import Leases
+from cloudfront_ecs.delivery.checkpoints.store import Checkpoint, moves_back
 from cloudfront_ecs.errors import StateError
 from delivery.memory_leases import MemoryLeases, Time
 

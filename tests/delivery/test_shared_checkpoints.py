@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cloudfront_ecs.delivery.checkpoints import Checkpoint
-from cloudfront_ecs.delivery.shared_checkpoints import SharedCheckpoints
+from cloudfront_ecs.delivery.checkpoints.shared import SharedCheckpoints
+from cloudfront_ecs.delivery.checkpoints.store import Checkpoint
 from cloudfront_ecs.errors import StateError
 from delivery.memory_leases import Line, MemoryLeases
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cloudfront_ecs.delivery.checkpoints import SqliteCheckpoints
+from cloudfront_ecs.delivery.checkpoints.store import SqliteCheckpoints
 from cloudfront_ecs.demo.day import DAY_COLUMNS
 from integration import expected
 from integration.cloud import (

@@ -11,7 +11,7 @@ import pytest
 from cloudfront_ecs.decoders.realtime.decoder import RealtimeDecoder, RealtimeOptions
 from cloudfront_ecs.normalize.layouts import legacy_columns, realtime_columns
 from cloudfront_ecs.resources import field_table
-from cloudfront_ecs.sources.s3_notices import read_notice
+from cloudfront_ecs.sources.s3.notices import read_notice
 from normalize.converting import VALUES, convert, header, line, realtime, standard
 from sources.s3_world import World, read_all
 

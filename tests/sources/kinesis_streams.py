@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 from botocore.awsrequest import AWSResponse
 
 from cloudfront_ecs.adapters import AdapterContext
-from cloudfront_ecs.sources.aws_kinesis import KinesisOptions, open_source
+from cloudfront_ecs.sources.kinesis.adapter import KinesisOptions, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from cloudfront_ecs.batches import Payload
-    from cloudfront_ecs.sources.kinesis_source import KinesisSource
+    from cloudfront_ecs.sources.kinesis.source import KinesisSource
     from servers.kinesis import KinesisServer
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudfront_ecs.adapters import AdapterContext
 from cloudfront_ecs.errors import PayloadError, SourceError
-from cloudfront_ecs.sources.aws_s3 import AwsS3Options, open_source
+from cloudfront_ecs.sources.s3.adapter import AwsS3Options, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

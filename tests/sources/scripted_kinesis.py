@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from cloudfront_ecs.batches import Message
-from cloudfront_ecs.sources.kinesis_stream import Page, Shard, StreamSummary
+from cloudfront_ecs.sources.kinesis.stream import Page, Shard, StreamSummary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from cloudfront_ecs.sources.kinesis_stream import Position
+    from cloudfront_ecs.sources.kinesis.stream import Position
 
 ARN = "arn:aws:kinesis:eu-west-1:123456789012:stream/edge"
 DAY = 86_400.0

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudfront_ecs.batches import Message
-from cloudfront_ecs.sources.kinesis_aggregates import record_position, user_messages
+from cloudfront_ecs.sources.kinesis.aggregates import record_position, user_messages
 from sources.kpl import aggregate, member, packed_records, sealed, varint
 
 POSITION = "49590338271490256608559692538361571095921575989136588898"

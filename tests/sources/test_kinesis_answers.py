@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
 from cloudfront_ecs.batches import Message
-from cloudfront_ecs.sources.kinesis_answers import read_quickly
-from cloudfront_ecs.sources.kinesis_stream import KinesisStream, Page
+from cloudfront_ecs.sources.kinesis.answers import read_quickly
+from cloudfront_ecs.sources.kinesis.stream import KinesisStream, Page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

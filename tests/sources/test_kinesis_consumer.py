@@ -7,8 +7,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cloudfront_ecs.batches import Message
-from cloudfront_ecs.sources.kinesis_consumer import KinesisConsumer
-from cloudfront_ecs.sources.kinesis_stream import LATEST, TRIM_HORIZON, Position
+from cloudfront_ecs.sources.kinesis.consumer import KinesisConsumer
+from cloudfront_ecs.sources.kinesis.stream import LATEST, TRIM_HORIZON, Position
 from sources.kpl import aggregate
 from sources.scripted_kinesis import ARN, client_error
 

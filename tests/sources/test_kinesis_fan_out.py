@@ -9,11 +9,11 @@ import pytest
 from urllib3.exceptions import ProtocolError
 
 from cloudfront_ecs.batches import Message
-from cloudfront_ecs.delivery.checkpoints import Checkpoint, MemoryCheckpoints
+from cloudfront_ecs.delivery.checkpoints.store import Checkpoint, MemoryCheckpoints
 from cloudfront_ecs.errors import SourceError
-from cloudfront_ecs.sources.aws_kinesis import KinesisOptions
-from cloudfront_ecs.sources.kinesis_shards import Pace
-from cloudfront_ecs.sources.kinesis_source import KinesisSource
+from cloudfront_ecs.sources.kinesis.adapter import KinesisOptions
+from cloudfront_ecs.sources.kinesis.shards import Pace
+from cloudfront_ecs.sources.kinesis.source import KinesisSource
 from sources.scripted_kinesis import ARN, NOW, ScriptedConsumer, ScriptedStream, client_error
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from botocore.eventstream import EventStream
 
 from cloudfront_ecs.adapters import AdapterContext
 from cloudfront_ecs.errors import SourceError
-from cloudfront_ecs.sources.aws_kinesis import check_source
+from cloudfront_ecs.sources.kinesis.adapter import check_source
 from sources.kinesis_streams import Stream, drain, flat, lines, some
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from contextlib import closing
 import pytest
 
 from cloudfront_ecs.adapters import Missing
-from cloudfront_ecs.delivery.checkpoints import Checkpoint, MemoryCheckpoints
+from cloudfront_ecs.delivery.checkpoints.store import Checkpoint, MemoryCheckpoints
 from cloudfront_ecs.errors import SourceError
-from cloudfront_ecs.sources.kinesis_shards import Gap
+from cloudfront_ecs.sources.kinesis.shards import Gap
 from sources.scripted_kinesis import NOW, ScriptedStream
 from sources.test_kinesis_source import SCOPE, rest, some, source_of
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cloudfront_ecs.batches import Message
-from cloudfront_ecs.delivery.checkpoints import MemoryCheckpoints
+from cloudfront_ecs.delivery.checkpoints.store import MemoryCheckpoints
 from cloudfront_ecs.errors import SourceError
-from cloudfront_ecs.sources.aws_kinesis import KinesisOptions
-from cloudfront_ecs.sources.kinesis_shards import Pace
-from cloudfront_ecs.sources.kinesis_source import KinesisSource
-from cloudfront_ecs.sources.kinesis_stream import Shard
+from cloudfront_ecs.sources.kinesis.adapter import KinesisOptions
+from cloudfront_ecs.sources.kinesis.shards import Pace
+from cloudfront_ecs.sources.kinesis.source import KinesisSource
+from cloudfront_ecs.sources.kinesis.stream import Shard
 from sources.scripted_kinesis import NOW, ScriptedConsumer, ScriptedStream, client_error
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import pytest
 from cloudfront_ecs.adapters import AdapterContext
 from cloudfront_ecs.errors import ConfigError
 from cloudfront_ecs.options import describe, parse
-from cloudfront_ecs.sources.aws_kinesis import KinesisOptions, open_source, source_specs
-from cloudfront_ecs.sources.kinesis_stream import Position
+from cloudfront_ecs.sources.kinesis.adapter import KinesisOptions, open_source, source_specs
+from cloudfront_ecs.sources.kinesis.stream import Position
 
 ARN = "arn:aws:kinesis:eu-west-1:123456789012:stream/edge"
 CONSUMER = f"{ARN}/consumer/reader:1700000000"

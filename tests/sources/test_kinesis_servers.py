@@ -15,7 +15,7 @@ import pytest
 
 from cloudfront_ecs.adapters import AdapterContext
 from cloudfront_ecs.errors import SourceError
-from cloudfront_ecs.sources.aws_kinesis import KinesisOptions, check_source, open_source
+from cloudfront_ecs.sources.kinesis.adapter import KinesisOptions, check_source, open_source
 from sources.kinesis_streams import Stream, drain, fail_first, flat, lines, some
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def test_what_was_read_but_not_settled_is_read_again_after_kill_9(
         "import sys, time\n"
         "from pathlib import Path\n"
         "from cloudfront_ecs.adapters import AdapterContext\n"
-        "from cloudfront_ecs.sources.aws_kinesis import KinesisOptions, open_source\n"
+        "from cloudfront_ecs.sources.kinesis.adapter import KinesisOptions, open_source\n"
         "options = KinesisOptions(stream=sys.argv[1], endpoint_url=sys.argv[2], limit=100)\n"
         "source = open_source(options, AdapterContext('edge', Path(sys.argv[3])))\n"
         "first = source.poll(30)\n"

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cloudfront_ecs.delivery.shared_checkpoints import SharedCheckpoints
-from cloudfront_ecs.sources.aws_kinesis import KinesisOptions
-from cloudfront_ecs.sources.kinesis_source import KinesisSource
+from cloudfront_ecs.delivery.checkpoints.shared import SharedCheckpoints
+from cloudfront_ecs.sources.kinesis.adapter import KinesisOptions
+from cloudfront_ecs.sources.kinesis.source import KinesisSource
 from delivery.memory_leases import Line, MemoryLeases
 from sources.test_kinesis_histories import AT_ONCE, History
 

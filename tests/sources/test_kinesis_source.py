@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cloudfront_ecs.batches import Message
-from cloudfront_ecs.delivery.checkpoints import Checkpoint, MemoryCheckpoints
+from cloudfront_ecs.delivery.checkpoints.store import Checkpoint, MemoryCheckpoints
 from cloudfront_ecs.errors import SourceError, StateError
-from cloudfront_ecs.sources.aws_kinesis import KinesisOptions
-from cloudfront_ecs.sources.kinesis_shards import Pace
-from cloudfront_ecs.sources.kinesis_source import KinesisSource
+from cloudfront_ecs.sources.kinesis.adapter import KinesisOptions
+from cloudfront_ecs.sources.kinesis.shards import Pace
+from cloudfront_ecs.sources.kinesis.source import KinesisSource
 from sources.scripted_kinesis import ARN, NOW, ScriptedStream, client_error
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 from botocore.parsers import ResponseParserError
 
 from cloudfront_ecs.batches import Message
-from cloudfront_ecs.sources.kinesis_shards import Pace
-from cloudfront_ecs.sources.kinesis_stream import (
+from cloudfront_ecs.sources.kinesis.shards import Pace
+from cloudfront_ecs.sources.kinesis.stream import (
     TRIM_HORIZON,
     KinesisStream,
     Position,

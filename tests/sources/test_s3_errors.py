@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from cloudfront_ecs.errors import PayloadError, SourceError
-from cloudfront_ecs.sources.s3_errors import s3_error
+from cloudfront_ecs.sources.s3.errors import s3_error
 
 
 def client_error(

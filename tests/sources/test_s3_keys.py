@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudfront_ecs.sources.s3_keys import dated, distribution_in
+from cloudfront_ecs.sources.s3.keys import dated, distribution_in
 
 HOUR = int(datetime(2026, 1, 15, 7, tzinfo=UTC).timestamp()) // 3600
 DAY = HOUR - 7

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from cloudfront_ecs.sources.s3_objects import StoredObject
+    from cloudfront_ecs.sources.s3.objects import StoredObject
     from servers.aws import MotoServer
 
 pytestmark = pytest.mark.integration

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from cloudfront_ecs.sources.s3_newest import LATELY, Newest, Write, later
-from cloudfront_ecs.sources.s3_objects import StoredObject
+from cloudfront_ecs.sources.s3.newest import LATELY, Newest, Write, later
+from cloudfront_ecs.sources.s3.objects import StoredObject
 
 
 class Clock:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from cloudfront_ecs.errors import PayloadError
-from cloudfront_ecs.sources.s3_notices import read_notice
-from cloudfront_ecs.sources.s3_objects import StoredObject
+from cloudfront_ecs.sources.s3.notices import read_notice
+from cloudfront_ecs.sources.s3.objects import StoredObject
 from sources.s3_world import record
 
 TEST_EVENT = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "logs"}

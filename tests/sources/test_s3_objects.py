@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from cloudfront_ecs.errors import PayloadError, SourceError
-from cloudfront_ecs.sources.s3_objects import (
+from cloudfront_ecs.sources.s3.objects import (
     ATTEMPTS,
     CHUNK,
     S3Objects,

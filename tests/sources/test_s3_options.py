@@ -7,7 +7,7 @@ import pytest
 from cloudfront_ecs.adapters import AdapterContext
 from cloudfront_ecs.errors import SourceError
 from cloudfront_ecs.options import parse
-from cloudfront_ecs.sources.aws_s3 import AwsS3Options, check_source, open_source, source_specs
+from cloudfront_ecs.sources.s3.adapter import AwsS3Options, check_source, open_source, source_specs
 from sources.s3_world import KEY, World
 
 if TYPE_CHECKING:

@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cloudfront_ecs.errors import SourceError
-from cloudfront_ecs.sources.s3_courses import Floors, Scope
-from cloudfront_ecs.sources.s3_keys import dated
-from cloudfront_ecs.sources.s3_listing import S3Listing
-from cloudfront_ecs.sources.s3_objects import S3Objects
-from cloudfront_ecs.sources.s3_settled import SettledObjects
+from cloudfront_ecs.sources.s3.courses import Floors, Scope
+from cloudfront_ecs.sources.s3.keys import dated
+from cloudfront_ecs.sources.s3.listing import S3Listing
+from cloudfront_ecs.sources.s3.objects import S3Objects
+from cloudfront_ecs.sources.s3.settled import SettledObjects
 from sources.scripted_bucket import ScriptedBucket
 
 if TYPE_CHECKING:

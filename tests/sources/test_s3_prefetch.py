@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cloudfront_ecs.errors import PayloadError, SourceError
-from cloudfront_ecs.sources.s3_objects import CHUNK, StoredObject
-from cloudfront_ecs.sources.s3_prefetch import WINDOW, Fetch, Prefetch
+from cloudfront_ecs.sources.s3.objects import CHUNK, StoredObject
+from cloudfront_ecs.sources.s3.prefetch import WINDOW, Fetch, Prefetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cloudfront_ecs.errors import SourceError, StateError
-from cloudfront_ecs.sources.s3_settled import SettledObjects
+from cloudfront_ecs.sources.s3.settled import SettledObjects
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +63,7 @@ def test_a_killed_process_leaves_what_it_stored_and_no_lock(path: Path) -> None:
     script = """
 import os, signal, sys
 from pathlib import Path
-from cloudfront_ecs.sources.s3_settled import SettledObjects
+from cloudfront_ecs.sources.s3.settled import SettledObjects
 settled = SettledObjects(Path(sys.argv[1]), "logs")
 settled.add("a", "e1")
 settled.store()

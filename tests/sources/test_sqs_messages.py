@@ -8,8 +8,8 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 
 from cloudfront_ecs.errors import CloudFrontEcsError, SourceError
-from cloudfront_ecs.sources.sqs_calls import SqsCalls
-from cloudfront_ecs.sources.sqs_messages import LONGEST, MARGIN, QueueMessage, SqsMessages
+from cloudfront_ecs.sources.sqs.calls import SqsCalls
+from cloudfront_ecs.sources.sqs.messages import LONGEST, MARGIN, QueueMessage, SqsMessages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -371,7 +371,7 @@ def test_closing_deletes_what_is_settled_and_gives_back_the_rest(queue: Queue) -
 def test_closing_does_not_wait_for_a_queue_that_does_not_answer(
     queue: Queue, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("cloudfront_ecs.sources.sqs_messages.FAREWELL", 0.2)
+    monkeypatch.setattr("cloudfront_ecs.sources.sqs.messages.FAREWELL", 0.2)
     messages = SqsMessages(SqsCalls(queue, QUEUE), 120)
     messages.receive(0)
     queue.error = ConnectTimeoutError(endpoint_url="x")

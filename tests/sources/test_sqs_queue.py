@@ -9,9 +9,9 @@ import pytest
 
 from cloudfront_ecs.errors import PayloadError, SourceError
 from cloudfront_ecs.normalize.documents.aws_fields import AwsS3, S3Bucket, S3Object
-from cloudfront_ecs.sources.sqs_attributes import check_queue
-from cloudfront_ecs.sources.sqs_calls import SqsCalls
-from cloudfront_ecs.sources.sqs_claims import Rules
+from cloudfront_ecs.sources.sqs.attributes import check_queue
+from cloudfront_ecs.sources.sqs.calls import SqsCalls
+from cloudfront_ecs.sources.sqs.claims import Rules
 from sources.s3_world import KEY, World, key, next_payload, read_all, record, text
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from cloudfront_ecs.adapters import Source
     from cloudfront_ecs.batches import Payload
-    from cloudfront_ecs.sources.s3_objects import StoredObject
+    from cloudfront_ecs.sources.s3.objects import StoredObject
     from servers.aws import MotoServer
 
 pytestmark = pytest.mark.integration

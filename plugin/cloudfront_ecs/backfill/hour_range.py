@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from cloudfront_ecs.sources.s3_keys import dated, distribution_in
+from cloudfront_ecs.sources.s3.keys import dated, distribution_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from cloudfront_ecs.sources.s3_objects import StoredObject
+    from cloudfront_ecs.sources.s3.objects import StoredObject
 
 _HOUR = re.compile(r"\d{4}-\d\d(?:-\d\d(?:[T ]\d\d(?::00(?::00)?)?)?)?Z?", re.ASCII)
 _MONTH = len("2026-01")

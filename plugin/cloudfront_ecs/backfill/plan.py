@@ -18,7 +18,7 @@ from cloudfront_ecs.backfill.share import Share
 from cloudfront_ecs.delivery.appending import sync_folder
 from cloudfront_ecs.delivery.state_files import lock
 from cloudfront_ecs.errors import ConfigError, StateError, nearest
-from cloudfront_ecs.sources.aws_s3 import listing_options
+from cloudfront_ecs.sources.s3.adapter import listing_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cloudfront_ecs.backfill.hour_range import HourRange
     from cloudfront_ecs.config import Config
     from cloudfront_ecs.config import Pipeline as PipelineConfig
-    from cloudfront_ecs.sources.aws_s3 import AwsS3Options
+    from cloudfront_ecs.sources.s3.adapter import AwsS3Options
 
 _MANIFEST = "range.json"
 

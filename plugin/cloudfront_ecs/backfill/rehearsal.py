@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from cloudfront_ecs.decoders.inflate import inflate
 from cloudfront_ecs.errors import PayloadError
-from cloudfront_ecs.sources.s3_keys import distribution_in
+from cloudfront_ecs.sources.s3.keys import distribution_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from cloudfront_ecs.sources.s3_objects import S3Objects, StoredObject
+    from cloudfront_ecs.sources.s3.objects import S3Objects, StoredObject
 
 SAMPLE = 12
 """Objects that are read to estimate lines."""

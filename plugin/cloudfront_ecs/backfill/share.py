@@ -20,7 +20,7 @@ from cloudfront_ecs.pipeline import RunSettings
 from cloudfront_ecs.plugins import load_plugins
 from cloudfront_ecs.progress import Foreseeing, Progress
 from cloudfront_ecs.running import Running, open_pipeline
-from cloudfront_ecs.sources.aws_s3 import listing_options, open_listing
+from cloudfront_ecs.sources.s3.adapter import listing_options, open_listing
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

@@ -20,7 +20,7 @@ from cloudfront_ecs.cli.run import signals
 from cloudfront_ecs.cli.summary import print_summaries
 from cloudfront_ecs.config import load
 from cloudfront_ecs.plugins import load_plugins
-from cloudfront_ecs.sources.aws_s3 import open_pages
+from cloudfront_ecs.sources.s3.adapter import open_pages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from cloudfront_ecs.adapters import SourceSpec
 from cloudfront_ecs.batches import Origin, Payload, Receipt
-from cloudfront_ecs.delivery.checkpoints import Checkpoint, open_checkpoints
+from cloudfront_ecs.delivery.checkpoints.store import Checkpoint, open_checkpoints
 from cloudfront_ecs.delivery.fetching import ticking
 from cloudfront_ecs.errors import CheckpointError, PayloadError, SourceError, StateError
 from cloudfront_ecs.hookspecs import hookimpl
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from cloudfront_ecs.adapters import AdapterContext
-    from cloudfront_ecs.delivery.checkpoints import CheckpointStore
+    from cloudfront_ecs.delivery.checkpoints.store import CheckpointStore
 
 log = logging.getLogger(__name__)
 

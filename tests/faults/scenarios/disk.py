@@ -9,8 +9,8 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from cloudfront_ecs.delivery.checkpoints import Checkpoint, SqliteCheckpoints
-from cloudfront_ecs.sources.s3_settled import SettledObjects
+from cloudfront_ecs.delivery.checkpoints.store import Checkpoint, SqliteCheckpoints
+from cloudfront_ecs.sources.s3.settled import SettledObjects
 from faults.catalogue import fault
 from faults.program import Program
 from faults.record_route import RecordRoute

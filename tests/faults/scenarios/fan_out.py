@@ -6,10 +6,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from cloudfront_ecs.batches import Message
-from cloudfront_ecs.delivery.checkpoints import MemoryCheckpoints
-from cloudfront_ecs.sources.aws_kinesis import KinesisOptions
-from cloudfront_ecs.sources.kinesis_shards import Pace
-from cloudfront_ecs.sources.kinesis_source import KinesisSource
+from cloudfront_ecs.delivery.checkpoints.store import MemoryCheckpoints
+from cloudfront_ecs.sources.kinesis.adapter import KinesisOptions
+from cloudfront_ecs.sources.kinesis.shards import Pace
+from cloudfront_ecs.sources.kinesis.source import KinesisSource
 from faults.catalogue import fault
 from faults.producer import RecordProducer
 from faults.stream_runs import Answers, StreamRun, fan_out, made_stream

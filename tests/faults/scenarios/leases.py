@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.awsrequest import AWSResponse
 
-from cloudfront_ecs.delivery.shared_checkpoints import PATIENCE
+from cloudfront_ecs.delivery.checkpoints.shared import PATIENCE
 from faults.catalogue import fault
 from faults.judge import Verdict, judge_documents
 from faults.producer import RecordProducer
@@ -23,7 +23,7 @@ from servers.process import free_port
 from sinks.scripted_bulk import scripted_bulk
 
 if TYPE_CHECKING:
-    from cloudfront_ecs.delivery.dynamodb_table import DynamoDbTable
+    from cloudfront_ecs.delivery.checkpoints.dynamodb_table import DynamoDbTable
     from faults.lab import Lab
 
 LEASE = 3.0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cloudfront_ecs.demo.columns import STANDARD_COLUMNS
 from cloudfront_ecs.demo.day import standard_file
 from cloudfront_ecs.demo.render import STANDARD_HEADER
-from cloudfront_ecs.sources.s3_objects import ATTEMPTS, CHUNK
+from cloudfront_ecs.sources.s3.objects import ATTEMPTS, CHUNK
 from faults.catalogue import fault
 from faults.object_runs import Objects, assert_once, flaky, numbered, whole_lines, zstd
 from normalize.parquet_files import parquet_of

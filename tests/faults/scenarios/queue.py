@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from cloudfront_ecs.sources.sqs_messages import LONGEST, MARGIN
+from cloudfront_ecs.sources.sqs.messages import LONGEST, MARGIN
 from faults.catalogue import fault
 from faults.queue_runs import Files, QueueRun, answer, assert_empty, judged
 from sources.s3_world import key, next_payload, record

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cloudfront_ecs.demo.day import standard_file
 from cloudfront_ecs.demo.render import STANDARD_HEADER
-from cloudfront_ecs.sources.s3_objects import CHUNK
+from cloudfront_ecs.sources.s3.objects import CHUNK
 from faults.catalogue import fault
 from faults.object_runs import Objects, flaky, numbered
 from sources.s3_world import key

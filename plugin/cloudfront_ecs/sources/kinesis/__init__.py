@@ -1,0 +1,1 @@
+"""Amazon Kinesis: shards read in order, by polling or enhanced fan-out."""

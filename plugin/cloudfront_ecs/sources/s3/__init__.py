@@ -1,0 +1,1 @@
+"""Amazon S3: objects named by notices or found by listing, and read whole."""

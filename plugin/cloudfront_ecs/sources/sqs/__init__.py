@@ -1,0 +1,1 @@
+"""Amazon SQS: messages held, renewed, ended; and what they say of objects."""
