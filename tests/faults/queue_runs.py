@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from cloudfront_ecs.batches import Payload, RunSummary
     from cloudfront_ecs.conversion import Conversion, Converted
-    from cloudfront_ecs.sources.sqs_queue import SqsQueue
+    from cloudfront_ecs.sources.sqs.queue import SqsQueue
     from faults.lab import Lab
 
 SEED = 5

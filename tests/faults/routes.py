@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import quote_plus
 
 from cloudfront_ecs.failpoints import FAILPOINTS
-from cloudfront_ecs.sources.s3_settled import SettledObjects
+from cloudfront_ecs.sources.s3.settled import SettledObjects
 from faults.producer import ObjectProducer
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cloudfront_ecs.batches import RunSummary
-    from cloudfront_ecs.sources.kinesis_source import KinesisSource
+    from cloudfront_ecs.sources.kinesis.source import KinesisSource
     from faults.oracle import Oracle
     from servers.kinesis import KinesisServer
 
