@@ -38,7 +38,7 @@ TRIES = 4
 _MOST_FAILURES = 5
 _PATIENCE = 30.0
 _SPAN = 8
-"""Batches written, at most about, between the first sign of work and a kill."""
+"""Batches written, at most, between the first document and a kill."""
 _CHANGES = 4
 _FIRST = "checkpoint_unsynced"
 """The failpoint that is reached only while there is no store yet."""
@@ -178,19 +178,30 @@ class Torment:
         taken = self._issue()
         resumed = None
         if place == "early":
-            delay = self._dice.uniform(0.1, 1.1) * self._first
+            due = began + self._dice.uniform(0.1, 1.1) * self._first
+            time.sleep(max(0.0, due - time.monotonic()))
         else:
-            delay = self._dice.uniform(0.0, _SPAN) * self._a_batch
             resumed = self._first_document(began)
-        before = self._arrivals.count
-        due = (began if place == "early" else time.monotonic()) + delay
-        time.sleep(max(0.0, due - time.monotonic()))
+            self._write_some()
         if not self._worker.running():
             self._ended_by_itself()
         self._worker.kill()
-        if place == "work" and delay:
-            self._learn(delay, before)
         self._note(place, began, taken, resumed)
+
+    def _write_some(self) -> None:
+        """Let the process write some batches, and a bit of time pass in the next one."""
+        began, before = time.monotonic(), self._arrivals.count
+        batches = self._dice.uniform(0.0, _SPAN)
+        moment = self._dice.random()
+        while self._arrivals.count - before < batches * BATCH and self._worker.running():
+            if time.monotonic() - began > _PATIENCE:
+                return
+            self._arrivals.look()
+            time.sleep(0.005)
+        if batches > 1.0:
+            a_batch = (time.monotonic() - began) / batches
+            self._a_batch = (self._a_batch + min(a_batch, 2 * self._a_batch)) / 2
+        time.sleep(moment * self._a_batch)
 
     def _failpoint_round(self, place: str) -> bool:
         """Have a process end at a failpoint; say whether it did."""
@@ -255,12 +266,6 @@ class Torment:
                 return time.monotonic() - began
             time.sleep(0.005)
         return None
-
-    def _learn(self, delay: float, before: int) -> None:
-        """Follow the speed, which changes with what else the machine does."""
-        self._arrivals.look()
-        latest = delay / max(1.0, (self._arrivals.count - before) / BATCH)
-        self._a_batch = (self._a_batch + min(latest, 2 * self._a_batch)) / 2
 
     def _last_run(self) -> tuple[int, str]:
         """Run to the end, and see how soon a line gets through that is put meanwhile."""
