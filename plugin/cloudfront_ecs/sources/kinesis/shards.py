@@ -30,7 +30,7 @@ class Pace:
 
     Attributes:
         interval: Between calls for one shard: Kinesis allows 5 GetRecords and 5
-            GetShardIterator a second.
+            GetShardIterator a second.  A thread that starts late brings calls closer.
         idle: After a page that was empty at the tip.
         gather: After a page of fewer than *few* records at the tip; also the longest that a
             small page of a subscription waits for the next ones.
@@ -43,7 +43,7 @@ class Pace:
         soonest_listing: Likewise, when there is a reason to look.
     """
 
-    interval: float = 0.2
+    interval: float = 0.22
     idle: float = 0.6
     gather: float = 0.4
     few: int = 1000
