@@ -71,8 +71,9 @@ class Exchange:
         return [self._store_one(action, body) for action, body in self.seen.actions]
 
     def _store_one(self, action: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
-        key = action["_index"], action["_id"]
-        self.server.arrivals.append(action["_id"])
+        name = action.get("_id") or f"auto-{len(self.server.arrivals)}"
+        key = action["_index"], name
+        self.server.arrivals.append(name)
         if key in self.server.stored:
             return {"create": {"status": 409, "error": CONFLICT}}
         self.server.stored[key] = body

@@ -56,6 +56,29 @@ def test_a_document_goes_into_its_data_stream_under_its_id(
     }
 
 
+def test_without_ids_of_ours_the_server_makes_them(
+    server: ScriptedBulk, opened: Callable[..., ElasticSink]
+) -> None:
+    sink = opened(id="auto")
+
+    results = [sink.write(documents(2)) for _ in range(2)]
+
+    assert [result.stored for result in results] == [2, 2]
+    assert len(server.stored) == 4
+    assert all("_id" not in action for seen in server.seen for action, _ in seen.actions)
+
+
+def test_a_collection_that_takes_no_ids_is_told_what_to_set(
+    server: ScriptedBulk, sink: ElasticSink
+) -> None:
+    reason = "Document ID is not supported in create/index operation request"
+    refusal = faults.item(400, "illegal_argument_exception", reason)
+    server.script.append(faults.items(refusal))
+
+    with pytest.raises(SinkBlockedError, match=r"set id = 'auto'"):
+        sink.write(documents(1))
+
+
 def test_the_request_is_one_that_both_products_take(
     server: ScriptedBulk, sink: ElasticSink
 ) -> None:

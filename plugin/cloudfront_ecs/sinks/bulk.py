@@ -40,10 +40,13 @@ _CONFIGURATION_TYPES = frozenset(
 _ABOUT_REQUESTS = frozenset(
     {"illegal_argument_exception", "validation_exception", "action_request_validation_exception"}
 )
+_NO_IDS = "document id is not supported"
+"""OpenSearch Serverless of a collection for time series."""
+
 _CONFIGURATION_REASONS = (
     "only write ops with an op_type of create",  # a data stream, and another operation
     "no write index is defined",  # an alias
-    "document id is not supported",  # OpenSearch Serverless, time series
+    _NO_IDS,
     "maximum shards open",  # "this cluster currently has [1000]/[1000] maximum shards open"
     "maximum normal shards open",
     "pipeline with id",  # "… does not exist"
@@ -62,6 +65,11 @@ class Cause(msgspec.Struct):
         """Return type and reason, cut short."""
         text = f"{self.type}: {self.reason}" if self.reason else self.type
         return text if len(text) <= DETAIL_LENGTH else text[: DETAIL_LENGTH - 1] + "…"
+
+    @property
+    def refuses_ids(self) -> bool:
+        """Whether only documents without an id of ours are taken."""
+        return _NO_IDS in (self.reason or "").lower()
 
     @property
     def is_configuration(self) -> bool:

@@ -48,7 +48,8 @@ class ElasticSink:
     """Writes documents into data streams, each under its own id, with ``create``.
 
     Writing a document again is answered 409 and counts as a duplicate, as long as its data
-    stream still writes into the same index.
+    stream still writes into the same index.  With ``id = "auto"`` the server makes the ids
+    and nothing is noticed; ``event.id`` still tells.
     """
 
     def __init__(self, options: ElasticOptions, name: str) -> None:
@@ -58,6 +59,7 @@ class ElasticSink:
         self._namespace = options.namespace
         self._most = options.bulk_bytes
         self._compress = options.compress
+        self._with_id = options.id == "position"
         self._gzip_understood = False
         self._encode = msgspec.json.Encoder().encode
         self._streams: dict[str, tuple[bytes, DataStream]] = {}
@@ -90,6 +92,8 @@ class ElasticSink:
         tally.retry.extend(one.document for request in queue for one in request)
         if tally.blocked is not None and not tally.settled:
             hint = _BLOCKED_HINTS.get(tally.blocked.status, "see the server's reason")
+            if tally.blocked.cause.refuses_ids:
+                hint = "set id = 'auto'"
             answer = f"{tally.blocked.status} {tally.blocked.cause}"
             raise SinkBlockedError(f"sinks.{self._name}: documents are refused: {answer} ({hint})")
         return tally.result()
@@ -127,11 +131,12 @@ class ElasticSink:
         action, data_stream = self._streams[document.dataset]
         if self._namespace != DEFAULT_NAMESPACE:
             document = _with_data_stream(document, data_stream)
-        return b"%b%b}}\n%b\n" % (action, self._encode(document.id), json_line(document))
+        ident = b',"_id":' + self._encode(document.id) if self._with_id else b""
+        return b"%b%b}}\n%b\n" % (action, ident, json_line(document))
 
     def _stream(self, stream: str, dataset: str) -> tuple[bytes, DataStream]:
         """Return the start of the action line, and what the body says of its data stream."""
-        action = b'{"create":{"_index":%b,"_id":' % self._encode(stream)
+        action = b'{"create":{"_index":%b' % self._encode(stream)
         return action, DataStream(type="logs", dataset=dataset, namespace=self._namespace)
 
     def _send(self, request: Sequence[Prepared], tally: Tally) -> Sequence[Sequence[Prepared]]:

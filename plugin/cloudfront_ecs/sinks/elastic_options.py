@@ -96,6 +96,11 @@ class ElasticOptions:
     namespace: str = option(
         DEFAULT_NAMESPACE, doc="Last part of the data streams' names, logs-<dataset>-<namespace>."
     )
+    id: Literal["position", "auto"] = option(
+        "position",
+        doc="Where _id comes from: the place of the line (what is written again is there "
+        "already), or the server (what is written again is there twice).",
+    )
     tls: TlsOptions = option(TlsOptions(), doc="Certificates.")
     compress: bool = option(default=True, doc="Send bodies as gzip.")
     bulk_bytes: int = option(
