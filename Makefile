@@ -1,6 +1,6 @@
 # Every target works on a fresh clone: it makes .venv and installs what it needs.
 #   make demo    a seeded day of traffic through the real pipeline
-#   make test    all tests, against the installed wheel, with real servers
+#   make test    all tests, against the installed wheel, with real servers, two at a time
 #   make lint    ruff and mypy
 #   make bench   conversion speed against a yardstick, in one run
 #   make faults  every fault of the list, and hundreds of kills; FAULTS takes options
@@ -10,6 +10,7 @@
 PYTHON ?= python3
 FAULTS ?=
 LINES ?= 1000000
+WORKERS ?= 2
 SEED ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,7 +22,7 @@ demo: $(VENV)/installed
 	@$(BIN)/cloudfront-ecs demo --out build/demo
 
 test: $(VENV)/installed-test
-	$(BIN)/python -I -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -I -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/installed-lint
 	$(BIN)/ruff check .

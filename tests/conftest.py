@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import uuid
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -69,9 +70,12 @@ def _package_cache(request: pytest.FixtureRequest) -> PackageCache:
 
     def announce(text: str) -> None:
         with capture.global_and_fixture_disabled():
-            terminal.write_line(f"\n{text}")
+            if terminal:
+                terminal.write_line(f"\n{text}")
+            else:  # a worker of several, whose standard error is that of all
+                print(text, file=sys.stderr, flush=True)
 
-    return PackageCache(CACHE, announce if capture and terminal else print)
+    return PackageCache(CACHE, announce if capture else print)
 
 
 @pytest.fixture(name="server_logs", scope="session")
