@@ -59,10 +59,16 @@ def sync_folder(folder: Path) -> None:
 def append_lines(descriptor: int, content: bytes) -> None:
     """Append *content*, whole lines, and bring them to the disk.
 
+    Another process that appended to the file may have been killed amidst a line: the torn line
+    is cut off first.
+
     Raises:
         OSError: Nothing was appended.
     """
     end = os.fstat(descriptor).st_size
+    if end and os.pread(descriptor, 1, end - 1) != b"\n":
+        cut_torn_line(descriptor)
+        end = os.fstat(descriptor).st_size
     try:
         offset, view = end, memoryview(content)
         while view:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -142,44 +142,52 @@ class Survey:
             log.info("%s (how much there is remains unknown)", error)
 
 
+class _Sum(NamedTuple):
+    """Objects, and their size as stored."""
+
+    objects: int = 0
+    bytes: int = 0
+
+    def and_those(self, objects: Sequence[StoredObject]) -> _Sum:
+        """Return the sum with *objects*."""
+        size = sum(stored.size or 0 for stored in objects)
+        return _Sum(self.objects + len(objects), self.bytes + size)
+
+
 class Tally:
-    """How much of what a pass goes through is settled, and what was before this run."""
+    """How much of what a pass goes through is settled, and what was before this run.
+
+    What the first pass finds settled was settled before: what this run has read itself stood
+    on a page before that, as unsettled.
+    """
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self._done = Progress()
-        self._read = 0
-        self._bytes_read = 0
+        self._passes = 0
+        self._before = _Sum()
+        self._read = _Sum()
+        self._there = _Sum()
+        self._counted = False
         self._survey: Survey | None = None
 
     def begin(self) -> None:
-        """Begin a pass; what this run has read in earlier ones was not read before it."""
-        self._done = Progress(before=-self._read, bytes_before=-self._bytes_read)
+        """Begin a pass."""
+        self._passes += 1
+        self._there, self._counted = _Sum(), False
 
     def settled(self, stored: StoredObject) -> None:
         """Count one more object as settled."""
-        size = stored.size or 0
-        self._read += 1
-        self._bytes_read += size
-        done = self._done
-        self._done = replace(done, objects=done.objects + 1, bytes=done.bytes + size)
+        self._read = self._read.and_those([stored])
 
     def listed(
         self, objects: Sequence[StoredObject], new: Sequence[StoredObject], *, last: bool
     ) -> None:
         """Count a page of *objects*, all of which are settled but the *new* ones."""
-        known = len(objects) - len(new)
-        size, unread = (sum(stored.size or 0 for stored in part) for part in (objects, new))
-        done = self._done
-        self._done = Progress(
-            objects=done.objects + known,
-            bytes=done.bytes + size - unread,
-            all_objects=done.all_objects + len(objects),
-            all_bytes=done.all_bytes + size,
-            before=done.before + known,
-            bytes_before=done.bytes_before + size - unread,
-            counted=last,
-        )
+        self._there, self._counted = self._there.and_those(objects), last
+        if self._passes <= 1:
+            unsettled = {stored.key for stored in new}
+            known = [stored for stored in objects if stored.key not in unsettled]
+            self._before = self._before.and_those(known)
 
     def progress(self, survey: Callable[[], Survey], *, counting: bool) -> Progress:
         """Return how far the reading is; from any thread.
@@ -188,8 +196,16 @@ class Tally:
             survey: Begins to count what there is.
             counting: It is of use: the listing itself does not know yet.
         """
-        done = self._done
-        done = replace(done, before=max(0, done.before), bytes_before=max(0, done.bytes_before))
+        before, read, there = self._before, self._read, self._there
+        done = Progress(
+            objects=before.objects + read.objects,
+            bytes=before.bytes + read.bytes,
+            all_objects=there.objects,
+            all_bytes=there.bytes,
+            before=before.objects,
+            bytes_before=before.bytes,
+            counted=self._counted,
+        )
         if self._survey is None and counting:
             self._survey = survey()
         return done if self._survey is None or done.counted else self._survey.compared(done)
