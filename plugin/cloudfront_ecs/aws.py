@@ -7,12 +7,13 @@ calls each adapter makes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import boto3
 from botocore.config import Config
 from botocore.credentials import DeferredRefreshableCredentials
+from botocore.loaders import create_loader
 from botocore.session import Session as BotocoreSession
 
 from cloudfront_ecs.aws_signing import RenewedCredentials, ServerClock, Signing
@@ -70,13 +71,28 @@ def _client(
         connect_timeout=settings.pop("connect_timeout", 10),
         **settings,
     )
-    botocore = BotocoreSession(profile=access.profile)
+    botocore = _session(access)
     # botocore has no public way to hand a session credentials that change.
     botocore._credentials = signing.credentials  # noqa: SLF001
     session = boto3.Session(botocore_session=botocore, region_name=access.region)
     made = session.client(service, endpoint_url=endpoint_url, config=config)
     signing.attach(made)
     return made
+
+
+def _session(access: AwsAccess) -> BotocoreSession:
+    """Return a new session, since one reads files only once; what it knows of AWS is shared.
+
+    Descriptions of services and endpoints take some 7 MB in each session that loads them.
+    """
+    made = BotocoreSession(profile=access.profile)
+    made.register_component("data_loader", _loader(made.get_config_variable("data_path")))
+    return made
+
+
+@cache
+def _loader(data_path: str | None) -> Any:
+    return create_loader(data_path)
 
 
 def credentials(access: AwsAccess, clock: ServerClock) -> Any:
@@ -101,7 +117,7 @@ def credentials(access: AwsAccess, clock: ServerClock) -> Any:
 def _own_credentials(access: AwsAccess) -> Any:
     """Return what the profile, the environment or the machine has, or None."""
     # A session reads the files of the profile once, so each search takes a new one.
-    return BotocoreSession(profile=access.profile).get_credentials()
+    return _session(access).get_credentials()
 
 
 def _assumed(access: AwsAccess, clock: ServerClock) -> dict[str, str]:
